@@ -1,0 +1,130 @@
+"""Matrix products cut so that BLAS is at its best.
+
+A product of a thin matrix with a long one, which is what networks ask for at small batches, is not what
+a BLAS is built for: packing the operands costs more than multiplying them. OpenBLAS, which NumPy's
+wheels bring, has kernels without packing for products of at most a million multiplications. Cutting a
+thin product into such pieces makes it up to twice as fast (docs/speed.md has the table); numpy.matmul
+takes all the pieces in one call, as a stack.
+
+The pieces change nothing but the order of the additions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+from minidl import parallel
+from minidl.backend import Array, device_of, namespace
+
+SMALL_PRODUCT = 1_000_000  # multiplications; OpenBLAS 0.3, sgemm_small_matrix_permit
+SHORTEST_COLUMNS = 256  # below these lengths the calls cost more than they save (measured)
+SHORTEST_ROWS = 60
+LARGEST_BATCH = 32
+WORTH_SHARING = 20_000_000  # multiplications; below, waking another thread costs more than it saves (measured)
+
+
+@lru_cache(maxsize=1024)
+def block_count(length: int, work: int, shortest: int) -> int:
+    """Return into how many equal blocks to cut an axis.
+
+    Parameters
+    ----------
+    length : int
+        Size of the axis.
+    work : int
+        Multiplications for each of its elements.
+    shortest : int
+        The shortest block worth a call.
+
+    Returns
+    -------
+    int
+        The smallest number of blocks that divides `length` and keeps a block below `SMALL_PRODUCT`; 1 if
+        there is none.
+    """
+    fewest = -(-length * work // SMALL_PRODUCT)
+    for count in range(fewest, length // shortest + 1):
+        if length % count == 0:
+            return count
+    return 1
+
+
+def wide_product(a: Array, b: Array, out: Array) -> Array:
+    """Return ``a @ b`` for a small `a` (P, Q) and a long `b` (Q, M), in `out` (P, M), cut along M."""
+    (p, q), m = a.shape, b.shape[1]
+    count = block_count(m, p * q, SHORTEST_COLUMNS)
+    if count == 1:
+        return namespace(a).matmul(a, b, out=out)
+    pieces = b.reshape(q, count, m // count).transpose(1, 0, 2)
+    namespace(a).matmul(a, pieces, out=out.reshape(p, count, m // count).transpose(1, 0, 2))
+    return out
+
+
+def long_product(a: Array, b: Array) -> Array:
+    """Return ``a @ b.T`` for two long matrices `a` (P, M) and `b` (Q, M), cut along M and added up."""
+    (p, m), q = a.shape, b.shape[0]
+    count = block_count(m, p * q, SHORTEST_COLUMNS)
+    if count == 1:
+        return a @ b.T
+    left = a.reshape(p, count, m // count).transpose(1, 0, 2)
+    right = b.reshape(q, count, m // count).transpose(1, 2, 0)
+    return (left @ right).sum(axis=0)
+
+
+def dense_forward(x: Array, weight: Array, out: Array) -> Array:
+    """Return ``x @ weight`` for x (N, D) and weight (D, K), in `out` (N, K).
+
+    For small batches the weights are walked in blocks of rows, each times its part of `x`; for large ones
+    the columns are shared among the threads of a `minidl.threads` block.
+    """
+    count = _row_blocks(x, weight)
+    if count == 1:
+        _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
+        return out
+    (batch, rows), units = x.shape, weight.shape[1]
+    pieces = x.reshape(batch, count, rows // count).transpose(1, 0, 2) @ weight.reshape(count, rows // count, units)
+    return pieces.sum(axis=0, out=out)
+
+
+def dense_backward_weight(x: Array, dy: Array, weight: Array, out: Array) -> Array:
+    """Return ``x.T @ dy`` (D, K) in `out`, by blocks of rows."""
+    count = _row_blocks(x, weight)
+    if count == 1:
+        _shared(weight.shape[0], x, weight, lambda part: _matmul(x[:, part].T, dy, out[part]))
+        return out
+    pieces = x.T.reshape(count, -1, x.shape[0])
+    return _matmul(pieces, dy, out.reshape(count, -1, dy.shape[1])).reshape(out.shape)
+
+
+def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
+    """Return ``(dy @ weight.T).T``, that is ``weight @ dy.T`` (D, N), in `out`, by blocks of rows.
+
+    BLAS is faster at this than at ``dy @ weight.T``: the large matrix is read as it lies in memory.
+    """
+    count = _row_blocks(dy, weight)
+    if count == 1:
+        _shared(weight.shape[0], dy, weight, lambda part: _matmul(weight[part], dy.T, out[part]))
+        return out
+    pieces = weight.reshape(count, -1, weight.shape[1])
+    return _matmul(pieces, dy.T, out.reshape(count, -1, dy.shape[0])).reshape(out.shape)
+
+
+def _matmul(a: Array, b: Array, out: Array) -> Array:
+    return namespace(a).matmul(a, b, out=out)
+
+
+def _row_blocks(x: Array, weight: Array) -> int:
+    rows, units = weight.shape
+    return block_count(rows, x.shape[0] * units, SHORTEST_ROWS) if x.shape[0] <= LARGEST_BATCH else 1
+
+
+def _shared(length: int, x: Array, weight: Array, work: Callable[[slice], Any]) -> None:
+    """Call `work` for the whole range, or, if the product is large, for the part of each thread at once."""
+    team = parallel.team()
+    if team is None or x.shape[0] * weight.size < WORTH_SHARING or device_of(x) != "cpu":
+        work(slice(0, length))
+        return
+    edges = [length * k // team.size for k in range(team.size + 1)]
+    team.run([partial(work, slice(start, end)) for start, end in zip(edges[:-1], edges[1:], strict=True)])

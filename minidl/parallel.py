@@ -1,0 +1,132 @@
+"""Several cores for one training step.
+
+A BLAS uses several cores inside one matrix product; everything between the products then runs on one.
+It is better to give each core its own part of the batch for the whole way through the convolutions:
+each works on arrays of half the size and the cores meet twice a step. That needs a BLAS that stays on
+one thread, since two products at once, each on several threads, get in each other's way (and have
+given wrong results: numpy issue 29391). `threads` arranges both::
+
+    with minidl.threads():
+        trainer.fit(...)
+
+Results do not depend on the timing of the threads. They do depend, in the last bit, on their number.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from minidl.errors import ConfigError
+
+
+class Team:
+    """A fixed set of threads that run a list of functions together.
+
+    Parameters
+    ----------
+    size : int
+        How many run at once, the calling thread included.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._tasks: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(size - 1)]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run all tasks and return when the last has ended; an error in any of them is raised here."""
+        for task in tasks[1:]:
+            self._tasks.put(task)
+        error: BaseException | None = None
+        try:
+            tasks[0]()
+        except BaseException as raised:
+            error = raised
+        for _ in tasks[1:]:
+            error = self._done.get() or error
+        if error is not None:
+            raise error
+
+    def close(self) -> None:
+        """End the threads."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                task()
+            except BaseException as raised:
+                self._done.put(raised)
+            else:
+                self._done.put(None)
+
+
+_team: Team | None = None
+
+
+def team() -> Team | None:
+    """Return the team of the enclosing `threads` block, or None outside of one."""
+    return _team
+
+
+def run(tasks: Sequence[Callable[[], None]]) -> None:
+    """Run all tasks, at once inside a `threads` block, else one after another."""
+    if _team is not None:
+        _team.run(tasks)
+    else:
+        for task in tasks:
+            task()
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def threads(count: int | None = None) -> Iterator[int]:
+    """Work on `count` cores inside the block, with BLAS on one thread.
+
+    Parameters
+    ----------
+    count : int, optional
+        Defaults to the cores this process may use. 1 only limits BLAS.
+
+    Yields
+    ------
+    int
+        The number of threads.
+
+    Raises
+    ------
+    ConfigError
+        If `count` is less than 1, or inside another such block.
+    """
+    global _team
+    from threadpoolctl import threadpool_limits  # its import takes longer than NumPy-only users should pay
+
+    count = available_cores() if count is None else count
+    if count < 1:
+        raise ConfigError(f"threads: the number of threads must be at least 1, got {count}")
+    if _team is not None:
+        raise ConfigError("threads: already inside a `with minidl.threads()` block; leave it first")
+    with threadpool_limits(limits=1):
+        _team = Team(count)
+        try:
+            yield count
+        finally:
+            _team.close()
+            _team = None
