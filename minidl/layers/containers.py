@@ -1,0 +1,221 @@
+"""Layers made of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minidl import parallel
+from minidl.backend import Array, namespace
+from minidl.errors import ConfigError, ShapeError
+from minidl.layers.base import Layer, Shape
+from minidl.layers.conv import Conv2D
+from minidl.layers.foreign import as_layer
+from minidl.layers.shards import Shards, splittable
+from minidl.random import Seeds
+
+
+class _Container(Layer):
+    """What containers share: named children, built with names that tell their place."""
+
+    path = ""
+
+    def _build_child(self, name: str, child: Layer, input_shape: Shape, seeds: Seeds) -> Shape:
+        path = f"{self.path}.{name}" if self.path else name
+        if isinstance(child, _Container):
+            child.path = path
+        kind = child.name if type(child).__name__ == "Foreign" else type(child).__name__
+        child.name = f"layer {path} ({kind.rpartition('(')[2].rstrip(')')})"
+        return child.build(input_shape, seeds.child(name), self.dtype)
+
+    def flops(self) -> int:
+        return sum(child.flops() for _, child in self.children())
+
+
+class Sequential(_Container):
+    """One layer after another: ``y = f_L(... f_2(f_1(x)))``.
+
+    Backward is the chain rule from the last layer to the first (lecture TUE):
+    ``delta_l = delta_{l+1} df_l/dh_l``.
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        Ours, or any object with ``forward(x)`` and ``backward(dy)``.
+
+    Examples
+    --------
+    >>> from minidl.layers import Dense, ReLU
+    >>> model = Sequential([Dense(100), ReLU(), Dense(10)])
+    >>> model.build((784,), rng=0)
+    (10,)
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    """
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        super().__init__()
+        self.layers = [as_layer(layer) for layer in layers]
+        if len({id(layer) for layer in self.layers}) < len(self.layers):
+            raise ConfigError("Sequential: the same layer object stands in it twice; make a layer for each place")
+
+    def children(self) -> list[tuple[str, Any]]:
+        return [(str(index), layer) for index, layer in enumerate(self.layers)]
+
+    def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
+        shape = input_shape
+        for name, layer in self.children():
+            shape = self._build_child(name, layer, shape, seeds)
+        self.plan()
+        return shape
+
+    def plan(self) -> None:
+        """Work out which layers need what; called again when `layers` has changed after `build`."""
+        # Layers before the first one with parameters have nothing to learn, and nobody below them
+        # asks for a gradient: `backward_parameters` stops at that layer.
+        trained = [index for index, layer in enumerate(self.layers) if any(layer.named_parameters())]
+        self._first_trained = trained[0] if trained else len(self.layers)
+        # The layers up to the first dense one may run on several threads, if a convolution is among them.
+        trunk = next((i for i, layer in enumerate(self.layers) if not layer.per_example), len(self.layers))
+        self._trunk = trunk if any(isinstance(layer, Conv2D) for layer in self.layers[:trunk]) else 0
+        self._shards: Shards | None = None
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        self._check_input(x)
+        shards = self._shards_for(x)
+        self._cache = (shards,)
+        if shards is not None:
+            x = shards.forward(x, train)
+        for layer in self.layers[self._trunk if shards is not None else 0 :]:
+            x = layer.forward(x, train)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        (shards,) = self._saved(dy)
+        for layer in reversed(self.layers[self._trunk if shards is not None else 0 :]):
+            dy = layer.backward(dy)
+        return dy if shards is None else shards.backward(dy)
+
+    def backward_parameters(self, dy: Array) -> None:
+        (shards,) = self._saved(dy)
+        bottom = self._trunk if shards is not None else self._first_trained + 1
+        for layer in reversed(self.layers[bottom:]):
+            dy = layer.backward(dy)
+        if shards is not None:
+            shards.backward_parameters(dy, self._first_trained)
+        elif self._first_trained < len(self.layers):
+            self.layers[self._first_trained].backward_parameters(dy)
+
+    def _shards_for(self, x: Array) -> Shards | None:
+        """Return the copies of the first layers to use for this batch; None to use the layers themselves."""
+        team = parallel.team()
+        if self._trunk == 0 or team is None or not splittable(x, team.size):
+            return None
+        if self._shards is None or self._shards.count != team.size:
+            self._shards = Shards(self.layers[: self._trunk], team.size)
+        return self._shards
+
+
+class Residual(_Container):
+    """Add the input to the output of `body`: ``y = body(x) + shortcut(x)``.
+
+    Backward: the gradient flows through both and adds up.
+
+    Parameters
+    ----------
+    body : layer
+    shortcut : layer, optional
+        Brings the input to the shape of the body's output, such as a strided 1x1 convolution. By default the
+        input itself is added.
+
+    References
+    ----------
+    He et al. 2016.
+    """
+
+    def __init__(self, body: Any, shortcut: Any = None) -> None:
+        super().__init__()
+        self.body = as_layer(body)
+        self.shortcut = None if shortcut is None else as_layer(shortcut)
+
+    def children(self) -> list[tuple[str, Any]]:
+        return [("body", self.body)] + ([] if self.shortcut is None else [("shortcut", self.shortcut)])
+
+    def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
+        shape = self._build_child("body", self.body, input_shape, seeds)
+        other = input_shape
+        if self.shortcut is not None:
+            other = self._build_child("shortcut", self.shortcut, input_shape, seeds)
+        if shape != other:
+            raise ShapeError(
+                f"{self.name}: the body returns shape {shape} and the shortcut {other}, which cannot be added; "
+                "give a shortcut layer that changes the shape alike"
+            )
+        return shape
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        self._check_input(x)
+        self._cache = True
+        return self.body.forward(x, train) + (x if self.shortcut is None else self.shortcut.forward(x, train))
+
+    def backward(self, dy: Array) -> Array:
+        self._saved(dy)
+        return self.body.backward(dy) + (dy if self.shortcut is None else self.shortcut.backward(dy))
+
+
+class Branches(_Container):
+    """Send the same input through several layers: heads of a multi-task network, or parallel paths.
+
+    Parameters
+    ----------
+    branches : mapping of str to layer, or sequence of layers
+        With a mapping the keys become part of the parameters' names.
+    merge : {None, "concat"}
+        None: `forward` returns a tuple with one output for each branch and `backward` takes a tuple of
+        gradients (several heads, lecture AAR "hard sharing"). "concat": the outputs are joined along the
+        first axis after the batch, channels or features.
+
+    Notes
+    -----
+    Backward: the gradients that the branches return for their common input add up.
+    """
+
+    def __init__(self, branches: Mapping[str, Any] | Sequence[Any], merge: str | None = None) -> None:
+        super().__init__()
+        if merge not in (None, "concat"):
+            raise ConfigError(f"Branches: merge must be None or 'concat', got {merge!r}")
+        named = branches if isinstance(branches, Mapping) else {str(i): b for i, b in enumerate(branches)}
+        if not named:
+            raise ConfigError("Branches: give at least one branch")
+        self.branches = {str(name): as_layer(branch) for name, branch in named.items()}
+        self.merge = merge
+
+    def children(self) -> list[tuple[str, Any]]:
+        return list(self.branches.items())
+
+    def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
+        shapes = [self._build_child(name, branch, input_shape, seeds) for name, branch in self.branches.items()]
+        if self.merge is None:
+            return tuple(shapes)
+        if any(shape[1:] != shapes[0][1:] for shape in shapes):
+            raise ShapeError(f"{self.name}: outputs of shapes {shapes} differ in more than the first axis, so cannot be joined")
+        self._ends = [sum(shape[0] for shape in shapes[: i + 1]) for i in range(len(shapes))]
+        return (self._ends[-1], *shapes[0][1:])
+
+    def forward(self, x: Array, train: bool = False) -> Any:
+        self._check_input(x)
+        self._cache = True
+        outputs = tuple(branch.forward(x, train) for branch in self.branches.values())
+        return outputs if self.merge is None else namespace(x).concatenate(outputs, axis=1)
+
+    def backward(self, dy: Any) -> Array:
+        if self.merge is None:
+            if not isinstance(dy, tuple | list) or len(dy) != len(self.branches):
+                raise ShapeError(f"{self.name}: backward expected one gradient for each of the {len(self.branches)} branches")
+            parts = list(dy)
+        else:
+            self._saved(dy)
+            starts = [0, *self._ends[:-1]]
+            parts = [dy[:, start:end] for start, end in zip(starts, self._ends, strict=True)]
+        gradients = [branch.backward(part) for branch, part in zip(self.branches.values(), parts, strict=True)]
+        return sum(gradients[1:], start=gradients[0])

@@ -1,0 +1,143 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+from minidl.backend import Array
+from minidl.errors import ConfigError
+from minidl.initializers import Constant, FanIn, Initializer
+from minidl.kernels import cpu as kernels
+from minidl.kernels import products
+from minidl.layers.base import Layer, Parameter, Shape
+from minidl.layers.geometry import PaddingOption, check_padding, pair, require_images, resolve_padding, sliding_shape
+from minidl.random import Seeds
+
+
+class Conv2D(Layer):
+    """Slide F small filters over the image; each gives one feature map.
+
+    Forward (cross-correlation, as in the lecture; the kernel is not flipped)::
+
+        y[n, f, a, b] = bias[f] + sum_{c,i,j} weight[f, c, i, j] x[n, c, a S + i, b S + j]
+
+    With the patches of the image as the columns of a matrix `col` (C KH KW rows, one column for every
+    output pixel of every image) all of it is one product, and so is each gradient::
+
+        y   = W col + b         (F, OH OW N) = (F, C KH KW) (C KH KW, OH OW N)
+        dW  = dy col^T
+        db  = sum of dy over pixels and images
+        dx  = col2im(W^T dy)    every pixel collects from the patches it was part of
+
+    Parameters
+    ----------
+    filters : int
+        Number of feature maps F.
+    kernel_size : int or (int, int)
+        Height and width of the local receptive field.
+    stride : int or (int, int)
+        Pixels from one window to the next.
+    padding : "valid", "same", int, (int, int) or ((int, int), (int, int))
+        Zeros around the image: none; as many as keep ``ceil(size / stride)``; the same number on every
+        side; (vertical, horizontal); ((top, bottom), (left, right)).
+    bias : bool
+        Whether each feature map has a shared bias.
+    weight_init, bias_init : Initializer, optional
+        Defaults: normal with standard deviation ``1 / sqrt(C KH KW)``, and zero.
+
+    Notes
+    -----
+    Shapes: input (N, C, H, W), output (N, F, OH, OW), weight (F, C, KH, KW), bias (F,).
+    A 5x5 kernel on 28x28 images gives 24x24; 20 such filters have 20 * 25 + 20 = 520 parameters where a
+    dense layer of 30 has 23,550.
+
+    References
+    ----------
+    Lecture UU, equations 1 and 2 (with offsets from 0 to M - 1); Nielsen, equation 125.
+    """
+
+    per_example = True
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: PaddingOption = "valid",
+        bias: bool = True,
+        weight_init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(filters, int) or filters < 1:
+            raise ConfigError(f"Conv2D: filters must be a whole number of at least 1, got {filters!r}")
+        check_padding("Conv2D", padding)
+        self.filters = filters
+        self.kernel = pair("Conv2D", "kernel_size", kernel_size)
+        self.stride = pair("Conv2D", "stride", stride)
+        self.padding = padding
+        self.bias = bias
+        self.weight_init = weight_init or FanIn()
+        self.bias_init = bias_init or Constant(0.0)
+
+    def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
+        require_images(self.name, input_shape)
+        channels, height, width = input_shape
+        self.pixels = resolve_padding(self.padding, (height, width), self.kernel, self.stride)
+        oh, ow = sliding_shape(self.name, input_shape, self.kernel, self.stride, self.pixels)
+        area = self.kernel[0] * self.kernel[1]
+        fan_in, fan_out = channels * area, self.filters * area
+        draw = seeds.generator("init")
+        shape = (self.filters, channels, *self.kernel)
+        self.parameters["weight"] = Parameter(self.weight_init(shape, fan_in, fan_out, draw, self.dtype))
+        if self.bias:
+            bias = self.bias_init((self.filters,), fan_in, fan_out, draw, self.dtype)
+            self.parameters["bias"] = Parameter(bias, decay=False)
+        return (self.filters, oh, ow)
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        self._check_input(x)
+        (channels, height, width), (filters, oh, ow), batch = self.input_shape, self.output_shape, x.shape[0]
+        image = kernels.to_batch_last(x)
+        if self.pixels != ((0, 0), (0, 0)):
+            (top, bottom), (left, right) = self.pixels
+            padded = self._scratch("padded", (channels, height + top + bottom, width + left + right, batch), x)
+            image = kernels.pad(image, self.pixels, 0, out=padded)
+        col = self._scratch("col", (channels, *self.kernel, oh, ow, batch), x)
+        col = kernels.im2col(image, self.kernel, self.stride, out=col).reshape(-1, oh * ow * batch)
+
+        y = self._output((filters, oh * ow * batch), x, train)
+        weight = self.parameters["weight"].value.reshape(filters, -1)
+        products.wide_product(weight, col, out=y)
+        if self.bias:
+            y += self.parameters["bias"].value[:, None]
+        self._cache = col
+        return kernels.from_batch_last(y.reshape(filters, oh, ow, batch))
+
+    def backward(self, dy: Array) -> Array:
+        self.backward_parameters(dy)
+        (channels, height, width), batch = self.input_shape, dy.shape[0]
+        (top, bottom), (left, right) = self.pixels
+        flat = kernels.to_batch_last(dy).reshape(self.filters, -1)
+        weight = self.parameters["weight"].value.reshape(self.filters, -1)
+        dcol = self._scratch("dcol", (channels, *self.kernel, *self.output_shape[1:], batch), dy)
+        products.wide_product(weight.T, flat, out=dcol.reshape(weight.shape[1], -1))
+
+        dx = self._scratch("dx", (channels, height + top + bottom, width + left + right, batch), dy)
+        kernels.col2im(dcol, self.stride, out=dx)
+        return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
+
+    def backward_parameters(self, dy: Array) -> None:
+        col = self._saved(dy)
+        flat = kernels.to_batch_last(dy).reshape(self.filters, -1)
+        weight = self.parameters["weight"]
+        # (col dy^T)^T rather than dy col^T: BLAS prefers the result with more rows than columns.
+        dweight = self._scratch("dW", weight.value.shape, dy)
+        dweight.reshape(self.filters, -1)[...] = products.long_product(col, flat).T
+        weight.grad = dweight
+        if self.bias:
+            self.parameters["bias"].grad = flat.sum(axis=1)
+
+    def flops(self) -> int:
+        assert self.input_shape is not None and self.output_shape is not None
+        _, oh, ow = self.output_shape
+        return 2 * self.filters * self.input_shape[0] * self.kernel[0] * self.kernel[1] * oh * ow
