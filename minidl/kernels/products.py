@@ -11,6 +11,7 @@ The pieces change nothing but the order of the additions.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -22,7 +23,9 @@ SMALL_PRODUCT = 1_000_000  # multiplications; OpenBLAS 0.3, sgemm_small_matrix_p
 SHORTEST_COLUMNS = 256  # below these lengths the calls cost more than they save (measured)
 SHORTEST_ROWS = 60
 LARGEST_BATCH = 32
-WORTH_SHARING = 20_000_000  # multiplications; below, waking another thread costs more than it saves (measured)
+WORTH_SHARING = (
+    20_000_000  # multiplications; below, waking another thread costs more than it saves (measured)
+)
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +87,9 @@ def dense_forward(x: Array, weight: Array, out: Array) -> Array:
         _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
         return out
     (batch, rows), units = x.shape, weight.shape[1]
-    pieces = x.reshape(batch, count, rows // count).transpose(1, 0, 2) @ weight.reshape(count, rows // count, units)
+    pieces = x.reshape(batch, count, rows // count).transpose(1, 0, 2) @ weight.reshape(
+        count, rows // count, units
+    )
     return pieces.sum(axis=0, out=out)
 
 
@@ -127,4 +132,4 @@ def _shared(length: int, x: Array, weight: Array, work: Callable[[slice], Any]) 
         work(slice(0, length))
         return
     edges = [length * k // team.size for k in range(team.size + 1)]
-    team.run([partial(work, slice(start, end)) for start, end in zip(edges[:-1], edges[1:], strict=True)])
+    team.run([partial(work, slice(start, end)) for start, end in itertools.pairwise(edges)])

@@ -24,9 +24,7 @@ def crop(x: np.ndarray, padding: Padding) -> np.ndarray:
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
-def conv2d(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: Pair, padding: Padding
-) -> np.ndarray:
+def conv2d(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: Pair, padding: Padding) -> np.ndarray:
     """Cross-correlate (lecture UU, equation 1, with the sums from 0 to M-1).
 
     ``y[n, f, a, b] = bias[f] + sum_{c,i,j} weight[f, c, i, j] * x[n, c, a * SH + i, b * SW + j]``
@@ -109,9 +107,7 @@ def avg_pool_backward(
     return crop(dx, padding)
 
 
-def l2_pool(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, mode: str = "sum"
-) -> np.ndarray:
+def l2_pool(x: np.ndarray, kernel: Pair, stride: Pair, padding: Padding, mode: str = "sum") -> np.ndarray:
     """Return the root of the sum (or the mean, over real pixels) of the squares of every window."""
     squares = _pool(pad(x * x, padding), kernel, stride, np.sum)
     if mode == "mean":
@@ -130,7 +126,12 @@ def l2_pool_backward(
     for n, c, a, b in np.ndindex(dy.shape):
         if y[n, c, a, b] == 0:
             continue
-        place = (n, c, slice(a * stride[0], a * stride[0] + kernel[0]), slice(b * stride[1], b * stride[1] + kernel[1]))
+        place = (
+            n,
+            c,
+            slice(a * stride[0], a * stride[0] + kernel[0]),
+            slice(b * stride[1], b * stride[1] + kernel[1]),
+        )
         dx[place] += dy[n, c, a, b] * padded[place] / (counts[n, c, a, b] * y[n, c, a, b])
     return crop(dx, padding)
 

@@ -175,7 +175,9 @@ class Softmax(Layer):
 
     def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
         if len(input_shape) != 1:
-            raise ShapeError(f"{self.name}: expected inputs of shape (classes,), got {input_shape}; put Flatten() before it")
+            raise ShapeError(
+                f"{self.name}: expected inputs of shape (classes,), got {input_shape}; put Flatten() before it"
+            )
         return input_shape
 
     def forward(self, x: Array, train: bool = False) -> Array:

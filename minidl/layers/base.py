@@ -89,7 +89,9 @@ class Layer:
         self._cache: Any = None
         self._workspace: dict[str, Array] = {}
 
-    def build(self, input_shape: Shape, rng: int | Seeds | np.random.Generator = 0, dtype: Any = np.float32) -> Shape:
+    def build(
+        self, input_shape: Shape, rng: int | Seeds | np.random.Generator = 0, dtype: Any = np.float32
+    ) -> Shape:
         """Fix the shapes and draw the initial parameters.
 
         Parameters
@@ -247,7 +249,9 @@ class Layer:
             if tuple(state[path].shape) != tuple(own[path].shape)
         ]
         if problems:
-            raise CheckpointError(f"{self.name}: the saved state does not fit this model: " + "; ".join(problems))
+            raise CheckpointError(
+                f"{self.name}: the saved state does not fit this model: " + "; ".join(problems)
+            )
         for path in common:
             own[path][...] = to_device(state[path], device_of(own[path]))
 

@@ -57,7 +57,9 @@ class Sequential(_Container):
         super().__init__()
         self.layers = [as_layer(layer) for layer in layers]
         if len({id(layer) for layer in self.layers}) < len(self.layers):
-            raise ConfigError("Sequential: the same layer object stands in it twice; make a layer for each place")
+            raise ConfigError(
+                "Sequential: the same layer object stands in it twice; make a layer for each place"
+            )
 
     def children(self) -> list[tuple[str, Any]]:
         return [(str(index), layer) for index, layer in enumerate(self.layers)]
@@ -194,11 +196,15 @@ class Branches(_Container):
         return list(self.branches.items())
 
     def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
-        shapes = [self._build_child(name, branch, input_shape, seeds) for name, branch in self.branches.items()]
+        shapes = [
+            self._build_child(name, branch, input_shape, seeds) for name, branch in self.branches.items()
+        ]
         if self.merge is None:
             return tuple(shapes)
         if any(shape[1:] != shapes[0][1:] for shape in shapes):
-            raise ShapeError(f"{self.name}: outputs of shapes {shapes} differ in more than the first axis, so cannot be joined")
+            raise ShapeError(
+                f"{self.name}: outputs of shapes {shapes} differ in more than the first axis, so cannot be joined"
+            )
         self._ends = [sum(shape[0] for shape in shapes[: i + 1]) for i in range(len(shapes))]
         return (self._ends[-1], *shapes[0][1:])
 
@@ -211,11 +217,15 @@ class Branches(_Container):
     def backward(self, dy: Any) -> Array:
         if self.merge is None:
             if not isinstance(dy, tuple | list) or len(dy) != len(self.branches):
-                raise ShapeError(f"{self.name}: backward expected one gradient for each of the {len(self.branches)} branches")
+                raise ShapeError(
+                    f"{self.name}: backward expected one gradient for each of the {len(self.branches)} branches"
+                )
             parts = list(dy)
         else:
             self._saved(dy)
             starts = [0, *self._ends[:-1]]
             parts = [dy[:, start:end] for start, end in zip(starts, self._ends, strict=True)]
-        gradients = [branch.backward(part) for branch, part in zip(self.branches.values(), parts, strict=True)]
+        gradients = [
+            branch.backward(part) for branch, part in zip(self.branches.values(), parts, strict=True)
+        ]
         return sum(gradients[1:], start=gradients[0])

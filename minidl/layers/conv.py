@@ -8,7 +8,14 @@ from minidl.initializers import Constant, FanIn, Initializer
 from minidl.kernels import cpu as kernels
 from minidl.kernels import products
 from minidl.layers.base import Layer, Parameter, Shape
-from minidl.layers.geometry import PaddingOption, check_padding, pair, require_images, resolve_padding, sliding_shape
+from minidl.layers.geometry import (
+    PaddingOption,
+    check_padding,
+    pair,
+    require_images,
+    resolve_padding,
+    sliding_shape,
+)
 from minidl.random import Seeds
 
 
@@ -100,7 +107,9 @@ class Conv2D(Layer):
         image = kernels.to_batch_last(x)
         if self.pixels != ((0, 0), (0, 0)):
             (top, bottom), (left, right) = self.pixels
-            padded = self._scratch("padded", (channels, height + top + bottom, width + left + right, batch), x)
+            padded = self._scratch(
+                "padded", (channels, height + top + bottom, width + left + right, batch), x
+            )
             image = kernels.pad(image, self.pixels, 0, out=padded)
         col = self._scratch("col", (channels, *self.kernel, oh, ow, batch), x)
         col = kernels.im2col(image, self.kernel, self.stride, out=col).reshape(-1, oh * ow * batch)

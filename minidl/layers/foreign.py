@@ -34,7 +34,9 @@ class Foreign(Layer):
         kind = type(layer).__name__
         for method in ("forward", "backward"):
             if not callable(getattr(layer, method, None)):
-                raise ConfigError(f"{kind}: a layer needs the methods forward(x) and backward(dy), {method} is missing")
+                raise ConfigError(
+                    f"{kind}: a layer needs the methods forward(x) and backward(dy), {method} is missing"
+                )
         self.layer = layer
         super().__init__()
         self.name = kind
@@ -57,7 +59,9 @@ class Foreign(Layer):
             shape = tuple(np.shape(self._call(np.zeros((1, *input_shape), self.dtype), False)))[1:]
         for name, parameter in self.parameters.items():
             if not isinstance(parameter, Parameter):
-                raise ConfigError(f"{self.name}: parameters[{name!r}] must be a minidl.Parameter, got {type(parameter).__name__}")
+                raise ConfigError(
+                    f"{self.name}: parameters[{name!r}] must be a minidl.Parameter, got {type(parameter).__name__}"
+                )
         return shape
 
     def forward(self, x: Array, train: bool = False) -> Array:

@@ -38,7 +38,11 @@ def check_padding(name: str, padding: Any) -> None:
         return
     if isinstance(padding, str):
         raise ConfigError(f"{name}: padding must be 'valid', 'same' or numbers of pixels, got {padding!r}")
-    if isinstance(padding, tuple | list) and len(padding) == 2 and any(isinstance(side, tuple | list) for side in padding):
+    if (
+        isinstance(padding, tuple | list)
+        and len(padding) == 2
+        and any(isinstance(side, tuple | list) for side in padding)
+    ):
         for side in padding:
             pair(name, "padding", side, minimum=0)
     else:

@@ -12,7 +12,14 @@ from minidl.backend import Array, namespace
 from minidl.errors import ConfigError
 from minidl.kernels import cpu as kernels
 from minidl.layers.base import Layer, Shape
-from minidl.layers.geometry import PaddingOption, check_padding, pair, require_images, resolve_padding, sliding_shape
+from minidl.layers.geometry import (
+    PaddingOption,
+    check_padding,
+    pair,
+    require_images,
+    resolve_padding,
+    sliding_shape,
+)
 from minidl.random import Seeds
 
 _HEIGHT, _WIDTH = 1, 2  # axes of batch-last memory (C, H, W, N)
@@ -192,7 +199,9 @@ class AvgPool2D(_Pool2D):
 
     def backward(self, dy: Array) -> Array:
         self._saved(dy)
-        return self._cropped(self._spread(kernels.to_batch_last(dy) * self._inverse_counts(dy, self.count_padding)))
+        return self._cropped(
+            self._spread(kernels.to_batch_last(dy) * self._inverse_counts(dy, self.count_padding))
+        )
 
 
 class L2Pool2D(_Pool2D):

@@ -24,12 +24,17 @@ class Reshape(Layer):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.shape = tuple(shape)
-        if any(not isinstance(size, int) or size == 0 or size < -1 for size in self.shape) or self.shape.count(-1) > 1:
-            raise ConfigError(f"Reshape: sizes must be positive integers, at most one of them -1, got {shape!r}")
+        if (
+            any(not isinstance(size, int) or size == 0 or size < -1 for size in self.shape)
+            or self.shape.count(-1) > 1
+        ):
+            raise ConfigError(
+                f"Reshape: sizes must be positive integers, at most one of them -1, got {shape!r}"
+            )
 
     def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
         size, known = math.prod(input_shape), math.prod(n for n in self.shape if n != -1)
-        if (size % known if -1 in self.shape else size != known):
+        if size % known if -1 in self.shape else size != known:
             raise ShapeError(f"{self.name}: cannot reshape {input_shape} ({size} elements) to {self.shape}")
         return tuple(size // known if n == -1 else n for n in self.shape)
 

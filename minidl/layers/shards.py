@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from functools import partial
 
 from minidl import parallel
 from minidl.backend import Array, device_of, namespace
-from minidl.layers.base import Layer, Parameter, Shape
+from minidl.layers.base import Layer, Parameter
 
 SMALLEST_SHARD = 16  # images; below, meeting costs more than sharing the work saves (measured)
 
@@ -38,7 +39,7 @@ class Shards:
         """Return what the layers make of `x`, each copy having taken its part of the batch."""
         batch = x.shape[0]
         edges = [batch * k // self.count for k in range(self.count + 1)]
-        self._bounds = list(zip(edges[:-1], edges[1:], strict=True))
+        self._bounds = list(itertools.pairwise(edges))
         output = self._buffer(x, train)
 
         def run(k: int) -> None:

@@ -28,7 +28,13 @@ def summarise(model: Layer) -> str:
     total = ("total", "", _shape(model.output_shape), f"{model.parameter_count():,}", f"{model.flops():,}")
     widths = [max(len(row[column]) for row in [*rows, total]) for column in range(5)]
     rule = "-" * (sum(widths) + 8)
-    lines = [_line(rows[0], widths), rule, *(_line(row, widths) for row in rows[1:]), rule, _line(total, widths)]
+    lines = [
+        _line(rows[0], widths),
+        rule,
+        *(_line(row, widths) for row in rows[1:]),
+        rule,
+        _line(total, widths),
+    ]
     return "\n".join([f"input {_shape(model.input_shape)}", *lines])
 
 

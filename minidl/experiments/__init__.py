@@ -1,0 +1,1 @@
+"""The lecture as data, and the programs that run it."""

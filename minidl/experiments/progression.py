@@ -1,0 +1,469 @@
+"""Run the progression: many independent networks side by side, a table that grows, results on disk.
+
+The folder it fills::
+
+    progression.json           what was asked for; --resume reads it
+    results.json               the table as data, rewritten after every network
+    report.html                curves, filters, confusion matrix, misclassified digits
+    rung-03/seed-0/            one folder for every network (minidl.training.run_folder)
+"""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import statistics
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl._version import __version__
+from minidl.data import DataSet, Split
+from minidl.errors import CheckpointError, ConfigError
+from minidl.experiments.ladder import INPUT_SHAPE, LADDER, Rung, build_model, find_rung
+from minidl.experiments.progress import epoch_bar
+from minidl.experiments.recipes import Recipe, recipe_for
+from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run
+from minidl.files import read_json, write_json
+from minidl.parallel import available_cores
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a progression is asked to do.
+
+    Parameters
+    ----------
+    preset : {"quick", "express", "lecture"}
+    rungs : tuple of str
+        Ids. An ensemble brings the networks it needs of the rung before with it.
+    seeds : int
+        Networks of each rung, with seeds 0, 1, ...
+    data : str
+        Name of the data set.
+    device : {"auto", "cpu", "cuda"}
+    jobs : int
+        Networks trained at once, each in its own process with BLAS on one thread; a single job uses all
+        cores for one network.
+    changes : dict
+        Fields of `Recipe` to set otherwise in every rung.
+    command : str
+        The command line that repeats it.
+    """
+
+    preset: str
+    rungs: tuple[str, ...]
+    seeds: int
+    data: str
+    device: str
+    jobs: int
+    changes: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or self.jobs < 1:
+            raise ConfigError(f"seeds and jobs must be at least 1, got {self.seeds} and {self.jobs}")
+        for rung_id in self.rungs:
+            recipe_for(find_rung(rung_id), self.preset, **self.changes)
+
+    def recipe(self, rung: Rung, images: int) -> Recipe:
+        """Return the recipe of a rung for a training set of so many images."""
+        return recipe_for(rung, self.preset, images, **self.changes)
+
+
+class Progression:
+    """A plan, a data set and a folder.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : DataSet
+    folder : Path
+        New, or the folder of a progression to go on with.
+    say : callable
+        Called with every line of text, ``print`` by default.
+    """
+
+    def __init__(self, plan: Plan, data: DataSet, folder: Path, say: Callable[[str], None] = print) -> None:
+        self.plan, self.data, self.folder, self.say = plan, data, folder, say
+        self.rungs = _with_members([find_rung(rung_id) for rung_id in plan.rungs])
+        self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.outcomes: dict[str, list[dict[str, Any]]] = {rung.id: [] for rung in self.rungs}
+        self.openings: list[dict[str, str]] = []
+        self.seconds = self.seconds_before = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Train and score everything that is not there yet; return the content of ``results.json``."""
+        self._open_folder()
+        clock = time.perf_counter()
+        self.say(table_head(self.data.title))
+        for rung in self.rungs:  # what an earlier start has finished
+            for run in self._runs(rung):
+                if is_scored(run.folder) and (run.folder / "outcome.json").exists():
+                    self._finish(rung, run, read_json(run.folder / "outcome.json"), clock)
+        for run, outcome in self._train([run for rung in self.rungs for run in self._runs(rung)]):
+            write_json(run.folder / "outcome.json", outcome)
+            self._finish(find_rung(run.rung), run, outcome, clock)
+        for rung in self.rungs:
+            if rung.members:
+                self._vote(rung, clock)
+        return self._write_results(clock)
+
+    def open_for_report(self) -> Split:
+        """Return the test split for the pictures of the report, noting the opening in ``results.json``."""
+        test = self.data.vault.open("pictures and tests of the report")
+        self.openings.append(self.data.vault.openings[-1])
+        self._write_results(None)
+        return test
+
+    # Training and scoring --------------------------------------------------------------------------
+
+    def _runs(self, rung: Rung) -> list[Run]:
+        """Return the networks to train for a rung; an ensemble trains none of its own."""
+        if rung.members:
+            return []
+        voters = max((other.members for other in self.rungs if _voter(other) == rung.id), default=0)
+        threads = available_cores() if self.plan.jobs == 1 else 1
+        recipe = self.plan.recipe(rung, len(self.data.train))
+        return [
+            Run(
+                rung.id, recipe, seed, self._run_folder(rung, seed), self.data.name, self.plan.device, threads
+            )
+            for seed in range(self.plan.seeds * max(1, voters))
+        ]
+
+    def _train(self, runs: list[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
+        """Yield every network that is not trained yet with its outcome, as each is done."""
+        waiting = [run for run in runs if not (run.folder / "outcome.json").exists()]
+        if not waiting:
+            return
+        train, validation = self.data.train, self.data.validation
+        if self.plan.jobs == 1:
+            for run in waiting:
+                yield run, train_run(run, train, validation, progress=True)
+            return
+        from joblib import Parallel, delayed, parallel_config
+
+        # The longest first, so that no core waits at the end for one network begun last.
+        waiting.sort(key=_cost, reverse=True)
+        total = sum(run.recipe.epochs for run in waiting)
+        with (
+            epoch_bar([run.folder for run in waiting], total),
+            parallel_config(backend="loky", inner_max_num_threads=1),
+        ):
+            side_by_side = Parallel(n_jobs=min(self.plan.jobs, len(waiting)), return_as="generator_unordered")
+            yield from side_by_side(delayed(_train_in_process)(run, train, validation) for run in waiting)
+
+    def _finish(self, rung: Rung, run: Run, outcome: dict[str, Any], clock: float) -> None:
+        score = self._scored(run.folder, f"rung {rung.id}, seed {run.seed}", partial(score_run, run))
+        self._note(rung, {**outcome, **score}, clock)
+
+    def _scored(self, folder: Path, what: str, score: Callable[[Split], dict[str, Any]]) -> dict[str, Any]:
+        """Return a network's score, opening the vault only if it was not scored before."""
+        if not is_scored(folder):
+            test = self.data.vault.open(f"test accuracy of {what}")
+            self.openings.append(self.data.vault.openings[-1])
+            score(test)
+        found = read_json(folder / "test.json")
+        return {key: found[key] for key in ("accuracy", "correct", "examples")}
+
+    def _vote(self, rung: Rung, clock: float) -> None:
+        recipe = self.plan.recipe(rung, len(self.data.train))
+        member_rung = find_rung(_voter(rung) or "")
+        for group in range(self.plan.seeds):
+            seeds = range(group * rung.members, (group + 1) * rung.members)
+            members = [self._run_folder(member_rung, seed) for seed in seeds]
+            folder = self._run_folder(rung, group)
+            vote = partial(score_ensemble, folder, members, recipe)
+            score = self._scored(folder, f"rung {rung.id}, ensemble {group}", vote)
+            trained = [run for run in self.outcomes[member_rung.id] if run["seed"] in seeds]
+            facts = {
+                "seed": group,
+                "folder": f"{folder.parent.name}/{folder.name}",
+                "parameters": sum(run["parameters"] for run in trained),
+                "epochs": trained[0]["epochs"],
+                "train_images": trained[0]["train_images"],
+                "seconds": sum(run["seconds"] for run in trained),
+                "vote": recipe.vote,
+                "members": [run["folder"] for run in trained],
+            }
+            self._note(rung, {**facts, **score}, clock)
+
+    def _note(self, rung: Rung, outcome: dict[str, Any], clock: float) -> None:
+        runs = self.outcomes[rung.id]
+        runs.append(outcome)
+        runs.sort(key=lambda run: run["seed"])
+        self._write_results(clock)
+        self.say(
+            table_row(self._row(rung), str(outcome["seed"]), f"{outcome['accuracy']:.2f}", outcome["seconds"])
+        )
+
+    def _run_folder(self, rung: Rung, seed: int) -> Path:
+        number = f"{int(rung.id):02d}" if rung.id.isdigit() else f"{int(rung.id[:-1]):02d}{rung.id[-1]}"
+        return self.folder / f"rung-{number}" / f"seed-{seed}"
+
+    # What is written -------------------------------------------------------------------------------
+
+    def _open_folder(self) -> None:
+        """Write ``progression.json``, or check that the one there is of the same plan and data."""
+        path = self.folder / "progression.json"
+        asked = {
+            "format": FORMAT,
+            "plan": {**asdict(self.plan), "rungs": list(self.plan.rungs)},
+            "data": {"name": self.data.name, "train": len(self.data.train), "digest": _digest(self.data)},
+        }
+        if not path.exists():
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise ConfigError(
+                    f"{self.folder}: this folder is not empty; choose another --out"
+                )
+            write_json(path, asked)
+            return
+        found = read_json(path)
+        if found.get("data") != asked["data"]:
+            raise CheckpointError(
+                f"{self.folder}: this progression was run on {found['data']['name']} ({found['data']['train']:,} training "
+                f"images), now the data are {self.data.name} ({len(self.data.train):,}); resume it with the same data"
+            )
+        results = self.folder / "results.json"
+        if results.exists():
+            before = read_json(results)
+            self.started, self.openings, self.seconds_before = (
+                before["started"],
+                before["vault"],
+                before["seconds"],
+            )
+
+    def _write_results(self, clock: float | None) -> dict[str, Any]:
+        if clock is not None:
+            self.seconds = self.seconds_before + time.perf_counter() - clock
+        results = {
+            "format": FORMAT,
+            "command": self.plan.command,
+            "preset": self.plan.preset,
+            "data": {
+                "name": self.data.name,
+                "title": self.data.title,
+                "is_mnist": self.data.is_mnist,
+                "source": self.data.source,
+                "train": len(self.data.train),
+                "validation": len(self.data.validation),
+                "test": len(self.data.vault),
+            },
+            "seeds": list(range(self.plan.seeds)),
+            "jobs": self.plan.jobs,
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": str(available_cores()),
+            },
+            "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
+            "device": self.plan.device,
+            "started": self.started,
+            "seconds": self.seconds,
+            "rungs": [self._row(rung) for rung in self.rungs],
+            "vault": self.openings,
+        }
+        write_json(self.folder / "results.json", results)
+        return results
+
+    def _row(self, rung: Rung) -> dict[str, Any]:
+        """Return the row of the table: what the rung is, and what is known of it so far."""
+        from minidl.evaluation.metrics import wilson_interval
+
+        runs, recipe = self.outcomes[rung.id], self.plan.recipe(rung, len(self.data.train))
+        wanted = self.plan.seeds if rung.members else len(self._runs(rung))
+        row: dict[str, Any] = {
+            "rung": rung.id,
+            "title": rung.title,
+            "change": rung.change,
+            "architecture": rung.architecture,
+            "lecture": rung.lecture,
+            "published": rung.published,
+            "parameters": runs[0]["parameters"] if runs else _parameters(rung),
+            "epochs": recipe.epochs,
+            "train_images": runs[0]["train_images"] if runs else len(self.data.train),
+            "recipe": asdict(recipe),
+            "status": "done" if len(runs) == wanted else "running" if runs else "pending",
+            "error": None,
+            "mean": None,
+            "sd": None,
+            "wilson": None,
+            "by_validation": None,
+            "seconds": None,
+            "ensemble": bool(rung.members),
+            "vote": recipe.vote,
+            "members": runs[0].get("members", []) if runs else [],
+            "runs": runs,
+        }
+        if runs:
+            accuracies = [run["accuracy"] for run in runs]
+            low, high = wilson_interval(
+                sum(run["correct"] for run in runs), sum(run["examples"] for run in runs)
+            )
+            row["mean"] = statistics.fmean(accuracies)
+            row["sd"] = statistics.stdev(accuracies) if len(runs) > 1 else None
+            row["wilson"] = [100 * low, 100 * high]
+            row["seconds"] = statistics.fmean(run["seconds"] for run in runs)
+            if not rung.members:
+                # Nielsen's rule: of several runs, quote the one that did best on validation.
+                row["by_validation"] = max(runs, key=lambda run: run["validation_accuracy"])["accuracy"]
+        return row
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of a progression that was started in `folder`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or its file is damaged.
+    """
+    path = folder / "progression.json"
+    try:
+        found = read_json(path)
+        plan = found["plan"]
+        return Plan(**{**plan, "rungs": tuple(plan["rungs"])})
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{folder}: there is no progression here (no progression.json); give the folder of --out"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{path}: this file is damaged ({error}); start a new progression") from None
+
+
+_COLUMNS = {
+    "rung": 4, "network": 25, "seed": 6, "accuracy": 13, "mean +- sd": 13, "lecture": 7, "published": 9,
+    "parameters": 10, "epochs": 6, "seconds": 7,
+}  # fmt: skip
+
+
+def table_head(title: str, **names: str) -> str:
+    """Return the lines above the table; `title` names the data set, `names` replace those of columns."""
+    rule = "-" * (sum(_COLUMNS.values()) + 2 * (len(_COLUMNS) - 1))
+    return (
+        f"Test accuracy in per cent on {title}\n"
+        + _line([names.get(name, name) for name in _COLUMNS])
+        + f"\n{rule}"
+    )
+
+
+def table_row(row: dict[str, Any], seed: str, accuracy: str, seconds: float | None) -> str:
+    """Return a line of the table.
+
+    Parameters
+    ----------
+    row : dict
+        A rung of ``results.json``.
+    seed, accuracy : str
+        Which networks the line is about, and how well they did.
+    seconds : float or None
+        Training time of a network.
+    """
+    mean = "-" if row["mean"] is None else f"{row['mean']:.2f}"
+    if row["sd"] is not None:
+        mean += f" +- {row['sd']:.2f}"
+    cells = [
+        row["rung"],
+        row["title"],
+        seed,
+        accuracy,
+        mean,
+        "-" if row["lecture"] is None else f"{row['lecture']:.2f}",
+        "-" if row["published"] is None else f"{row['published']:.2f}",
+        f"{row['parameters']:,}",
+        str(row["epochs"]),
+        "-" if seconds is None else f"{seconds:.1f}",
+    ]
+    return _line(cells)
+
+
+def full_table(results: dict[str, Any]) -> str:
+    """Return the whole table, with the 95 % Wilson interval of every rung."""
+    title = results["data"]["title"]
+    lines = [table_head(f"{title}, preset {results['preset']}", seed="seeds", accuracy="95 % interval")]
+    for row in results["rungs"]:
+        interval = "-" if row["wilson"] is None else "{:.2f}-{:.2f}".format(*row["wilson"])
+        lines.append(table_row(row, str(len(row["runs"])), interval, row["seconds"]))
+    if not results["data"]["is_mnist"]:
+        lines.append(
+            f"The data are {title}: the lecture's numbers, measured on MNIST, cannot be compared with these."
+        )
+    return "\n".join(lines)
+
+
+def _line(cells: list[str]) -> str:
+    widths = list(_COLUMNS.values())
+    left = [text.ljust(width) for text, width in zip(cells[:2], widths[:2], strict=True)]
+    return "  ".join([*left, *(text.rjust(width) for text, width in zip(cells[2:], widths[2:], strict=True))])
+
+
+def _train_in_process(run: Run, train: Any, validation: Any) -> tuple[Run, dict[str, Any]]:
+    return run, train_run(run, train, validation)
+
+
+def _with_members(rungs: list[Rung]) -> list[Rung]:
+    """Return the rungs with those that the ensembles among them vote with."""
+    ids = {rung.id for rung in rungs} | {_voter(rung) for rung in rungs if rung.members}
+    order = [*LADDER, *(rung for rung in rungs if rung not in LADDER)]
+    return [rung for rung in order if rung.id in ids]
+
+
+def _voter(rung: Rung) -> str | None:
+    """Return the id of the rung whose networks vote in an ensemble: the one before it on the ladder."""
+    return LADDER[LADDER.index(rung) - 1].id if rung.members else None
+
+
+def _parameters(rung: Rung) -> int:
+    model = build_model(rung)
+    model.build(INPUT_SHAPE)
+    return model.parameter_count() * max(1, rung.members)
+
+
+def _cost(run: Run) -> float:
+    """Return a number in proportion to the time a network takes."""
+    model = build_model(run.rung, run.recipe)
+    model.build(INPUT_SHAPE)
+    return model.flops() * run.recipe.epochs * (5 if run.recipe.augment == "expand" else 1)
+
+
+def _digest(data: DataSet) -> int:
+    return zlib.crc32(np.ascontiguousarray(data.train.images[:1000])) ^ zlib.crc32(
+        data.train.labels.tobytes()
+    )
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            names = [line.partition(":")[2].strip() for line in stream if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def default_jobs(device: str, networks: int) -> int:
+    """Return how many networks to train at once: one for each core, one for all on a GPU."""
+    return 1 if device == "cuda" else max(1, min(available_cores(), networks))
+
+
+def default_folder(data: str, preset: str) -> Path:
+    """Return the name of a new folder below ``runs/``, with the time in it."""
+    name = f"progression-{data}-{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    taken = (Path("runs") / f"{name}-{number}" for number in itertools.count(2))
+    folder = Path("runs") / name
+    while folder.exists():
+        folder = next(taken)
+    return folder

@@ -1,0 +1,164 @@
+"""Train one network of the ladder; score it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl import parallel
+from minidl.backend import choose_device
+from minidl.data import ExpandedShifts, Loader, RandomAffine, RandomShift, Split
+from minidl.experiments.ladder import INPUT_SHAPE, build_model, find_rung
+from minidl.experiments.recipes import Recipe
+from minidl.files import atomic_write, write_json
+from minidl.losses import SoftmaxCrossEntropy
+from minidl.optimizers import SGD, Nesterov
+from minidl.random import Seeds
+from minidl.regularizers import L2
+from minidl.schedules import OneCycle
+from minidl.training.callbacks import BestWeights
+from minidl.training.checkpoint import load_weights, read_safetensors, safetensors_numpy
+from minidl.training.evaluate import predict
+from minidl.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network to train: a rung, a recipe, a seed, and the folder it is kept in."""
+
+    rung: str
+    recipe: Recipe
+    seed: int
+    folder: Path
+    data: str
+    device: str = "cpu"
+    threads: int = 1
+
+
+def train_run(run: Run, train: Split, validation: Split, progress: bool = False) -> dict[str, Any]:
+    """Train a network, or go on with one that was stopped; return what the table needs.
+
+    A finished run is not trained again.
+
+    Parameters
+    ----------
+    run : Run
+    train, validation : Split
+        The test split is not here: nothing in training can see it.
+    progress : bool
+        Show the trainer's progress bar.
+
+    Returns
+    -------
+    dict
+        seed, folder, parameters, epochs, train_images, validation_accuracy (per cent), best_epoch, seconds.
+    """
+    rung, recipe, seeds = find_rung(run.rung), run.recipe, Seeds(run.seed)
+    model = build_model(rung, recipe)
+    model.build(INPUT_SHAPE, rng=seeds.child("model"))
+    model.to(choose_device(run.device))
+    loader = _loader(run, train, seeds)
+    trainer = Trainer(
+        model,
+        SoftmaxCrossEntropy(),
+        SGD(recipe.lr) if recipe.optimizer == "sgd" else Nesterov(recipe.lr, momentum=0.9),
+        regularizers=[_penalty(recipe, loader)] if recipe.l2 else [],
+        schedule=OneCycle(recipe.lr, min_momentum=0.9, max_momentum=0.9)
+        if recipe.schedule == "one-cycle"
+        else None,
+        callbacks=[BestWeights("accuracy", ties="later")],
+        run_dir=run.folder,
+        config={"rung": run.rung, "recipe": asdict(recipe), "data": run.data, "threads": run.threads},
+        progress=progress,
+        seed=run.seed,
+    )
+    with parallel.threads(run.threads):
+        history = trainer.fit(loader, recipe.epochs, validation, resume=True)
+    assert trainer.best is not None and trainer.best.epoch is not None
+    return {
+        "seed": run.seed,
+        "folder": f"{run.folder.parent.name}/{run.folder.name}",
+        "parameters": model.parameter_count(),
+        "epochs": len(history),
+        "train_images": loader.examples,
+        "validation_accuracy": 100 * trainer.best.value,
+        "best_epoch": trainer.best.epoch,
+        "seconds": sum(trainer.timings["train_seconds"]) + sum(trainer.timings["validation_seconds"]),
+    }
+
+
+def score_run(run: Run, test: Split) -> None:
+    """Compute a trained network's outputs on the test images and keep them in its folder.
+
+    Writes ``test_outputs.safetensors`` (logits and predictions with the weights the recipe reports, and
+    voting_logits with those that vote) and ``test.json`` (accuracy in per cent, correct, examples).
+    """
+    logits = _outputs(run, run.recipe.report, test)
+    arrays = {"logits": logits, "predictions": logits.argmax(axis=1)}
+    if run.recipe.vote_weights != run.recipe.report:
+        arrays["voting_logits"] = _outputs(run, run.recipe.vote_weights, test)
+    _write_score(run.folder, arrays, test.labels, {"weights": run.recipe.report})
+
+
+def score_ensemble(folder: Path, members: list[Path], recipe: Recipe, test: Split) -> None:
+    """Let trained and scored networks vote; keep the outcome as `score_run` does."""
+    from minidl.evaluation.ensemble import hard_vote, soft_vote
+
+    logits = np.stack([_voting_logits(member) for member in members])
+    if recipe.vote == "hard":
+        predictions = hard_vote(logits.argmax(axis=2))
+    else:
+        shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
+        predictions = soft_vote(shifted / shifted.sum(axis=2, keepdims=True))
+    facts = {"vote": recipe.vote, "members": [f"{path.parent.name}/{path.name}" for path in members]}
+    _write_score(folder, {"predictions": predictions}, test.labels, facts)
+
+
+def is_scored(folder: Path) -> bool:
+    """Return whether a run's test outputs are there already, so that the vault can stay shut."""
+    return (folder / "test.json").exists()
+
+
+def _loader(run: Run, train: Split, seeds: Seeds) -> Loader:
+    recipe, images = run.recipe, train.images
+    augment = recipe.augment if find_rung(run.rung).expanded else "none"
+    return Loader(
+        ExpandedShifts(images) if augment == "expand" else images,
+        train.labels,
+        recipe.batch_size,
+        shuffle=recipe.shuffle,
+        seeds=seeds.child("loader"),
+        augment={"shift": RandomShift(1), "affine": RandomAffine(rotation=10, scale=0.1, shift=2)}.get(
+            augment
+        ),
+    )
+
+
+def _penalty(recipe: Recipe, loader: Loader) -> L2:
+    if recipe.l2_scaling == "book":
+        return L2.book(recipe.l2, loader.examples)
+    return L2.network3(recipe.l2, len(loader))
+
+
+def _outputs(run: Run, weights: str, test: Split) -> np.ndarray:
+    model = build_model(run.rung, run.recipe)
+    model.build(INPUT_SHAPE, rng=run.seed)
+    load_weights(model, run.folder / "checkpoints" / f"{weights}.safetensors")
+    return predict(model, test.images)
+
+
+def _voting_logits(member: Path) -> np.ndarray:
+    arrays, _ = read_safetensors(member / "test_outputs.safetensors")
+    return arrays.get("voting_logits", arrays["logits"])
+
+
+def _write_score(folder: Path, arrays: dict[str, np.ndarray], labels: np.ndarray, facts: dict) -> None:
+    correct = int((arrays["predictions"] == labels).sum())
+    score = {"accuracy": 100 * correct / len(labels), "correct": correct, "examples": len(labels), **facts}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with atomic_write(folder / "test_outputs.safetensors", "wb") as stream:
+        stream.write(safetensors_numpy().save(contiguous))
+    write_json(folder / "test.json", score)

@@ -1,0 +1,198 @@
+"""What all optimizers share: memory by parameter name, decay, clipping, and the walk over the arrays.
+
+The formulas are in `minidl.optimizers`. Large arrays reach them in pieces that fit the cache
+(`minidl.blocks`), so a formula may use temporary arrays freely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from minidl.backend import Array, device_of, namespace, to_device
+from minidl.blocks import blocks
+from minidl.clipping import clip_norm, clip_values
+from minidl.errors import CheckpointError, ConfigError, ShapeError, StateError
+from minidl.layers.base import Parameter
+
+NamedParameters = Iterable[tuple[str, Parameter]]
+
+
+class Optimizer:
+    """Base of the optimizers.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, zero or more. The attribute may be assigned at any time, by a schedule for one.
+    weight_decay : float
+        Decoupled: before the update, ``w *= 1 - lr * weight_decay``, for parameters with
+        ``decay=True``. The gradient and the memory never see it. For SGD this is the same as an L2
+        penalty of that strength (`minidl.regularizers.L2`), for all others it is not (Loshchilov and
+        Hutter 2019; erratum 13).
+    clip_norm : float, optional
+        Upper bound for the Euclidean norm of all gradients together (`minidl.clipping.clip_norm`).
+    clip_value : float, optional
+        Upper bound for the size of every component; applied before `clip_norm`.
+
+    Attributes
+    ----------
+    steps : int
+        Steps taken.
+
+    Raises
+    ------
+    ConfigError
+        If an option makes no sense.
+    """
+
+    slots: tuple[str, ...] = ()  # names of the arrays remembered per parameter, in `update` order
+    update: Callable[..., None]
+
+    def __init__(
+        self,
+        lr: float,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.steps = 0
+        self._state: dict[str, tuple[Array, ...]] = {}
+        self._require("lr", lr, 0 <= lr < math.inf, "a finite number >= 0")
+        self._require("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "a finite number >= 0")
+        for option, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            self._require(
+                option, limit, limit is None or 0 < limit < math.inf, "a finite number > 0, or None"
+            )
+
+    def prepare(self, named_parameters: NamedParameters) -> None:
+        """Called before the forward pass. Only the look-ahead forms of `Nesterov` do anything here."""
+
+    def step(self, named_parameters: NamedParameters) -> None:
+        """Change the parameters in place.
+
+        Parameters
+        ----------
+        named_parameters : iterable of (str, Parameter)
+            Leave parameters out to freeze them. Their gradients may be scaled by clipping.
+
+        Raises
+        ------
+        StateError
+            If a parameter has no gradient.
+        ShapeError
+            If a gradient has another shape than its parameter.
+        """
+        parameters = list(named_parameters)
+        self._check_gradients(parameters)
+        if self.clip_value is not None:
+            clip_values([parameter.grad for _, parameter in parameters], self.clip_value)
+        if self.clip_norm is not None and parameters:
+            clip_norm([parameter.grad for _, parameter in parameters], self.clip_norm)
+        self.steps += 1
+        lr = float(self.lr)  # a NumPy float64 would turn float32 arithmetic into float64
+        shrink = 1.0 - lr * float(self.weight_decay)
+        for name, parameter in parameters:
+            decays = parameter.decay and shrink != 1.0
+            memory = self._memory(name, parameter.value)
+            for w, g, *remembered in blocks(parameter.value, parameter.grad, *memory):
+                if decays:
+                    w *= shrink
+                self.update(w, g, *remembered, lr)
+
+    def flush_denormals(self) -> None:
+        """Set remembered numbers below 1e-30 to zero.
+
+        The memory of a unit that is no longer active shrinks geometrically until it reaches the
+        denormal numbers (below 1.2e-38 in float32), with which processors calculate many times more
+        slowly. Called once per epoch this costs one pass; it changes no weight that float32 could
+        show.
+        """
+        for memory in self._state.values():
+            for array in memory:
+                for (piece,) in blocks(array):
+                    piece[abs(piece) < 1e-30] = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything a resumed run needs besides the options.
+
+        Returns
+        -------
+        dict
+            ``"step"``, the number of steps taken, and arrays such as ``"velocity/1.weight"``, which
+            are not copied.
+        """
+        state: dict[str, Any] = {"step": self.steps}
+        for name, memory in self._state.items():
+            state.update((f"{slot}/{name}", array) for slot, array in zip(self.slots, memory, strict=True))
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state another optimizer of the same kind returned. Arrays are copied.
+
+        Raises
+        ------
+        CheckpointError
+            If the state is not of this kind of optimizer or incomplete; nothing is changed then. A
+            shape that does not fit its parameter is found by the next `step`.
+        """
+        kind = type(self).__name__
+        if "step" not in state:
+            raise CheckpointError(
+                f"{kind}: the optimizer state has no 'step'; it is not from minidl or damaged"
+            )
+        names = dict.fromkeys(key.partition("/")[2] for key in state if key != "step")
+        expected = {f"{slot}/{name}" for name in names for slot in self.slots}
+        wrong = sorted(expected ^ (state.keys() - {"step"}))
+        if wrong:
+            raise CheckpointError(
+                f"{kind}: the optimizer state does not fit: per parameter it needs "
+                f"{', '.join(self.slots) or 'no arrays'}; missing or unexpected: {', '.join(wrong)}"
+            )
+        self.steps = int(state["step"])
+        self._state = {name: tuple(state[f"{slot}/{name}"].copy() for slot in self.slots) for name in names}
+
+    def _memory(self, name: str, w: Array) -> tuple[Array, ...]:
+        memory = self._state.get(name)
+        if memory is None:
+            memory = self._state[name] = tuple(namespace(w).zeros_like(w) for _ in self.slots)
+        elif memory and (
+            memory[0].shape != w.shape or memory[0].dtype != w.dtype or type(memory[0]) is not type(w)
+        ):
+            memory = self._state[name] = tuple(self._fitted(name, array, w) for array in memory)
+        return memory
+
+    def _fitted(self, name: str, array: Array, w: Array) -> Array:
+        # The parameter was moved or changed its type, or the state comes from a checkpoint.
+        if array.shape != w.shape:
+            raise CheckpointError(
+                f"{type(self).__name__}: the state of {name!r} has shape {array.shape} but the parameter has "
+                f"{w.shape}; load a state that belongs to this model"
+            )
+        return to_device(array, device_of(w)).astype(w.dtype)
+
+    def _check_gradients(self, parameters: list[tuple[str, Parameter]]) -> None:
+        for name, parameter in parameters:
+            if parameter.grad is None:
+                raise StateError(
+                    f"{type(self).__name__}: parameter {name!r} has no gradient; run backward before "
+                    "step, or leave the parameter out of step to freeze it"
+                )
+            if parameter.grad.shape != parameter.value.shape:
+                raise ShapeError(
+                    f"{type(self).__name__}: parameter {name!r} has shape {parameter.value.shape} but its "
+                    f"gradient {parameter.grad.shape}; backward must set a gradient of the parameter's shape"
+                )
+
+    def _require(self, option: str, value: Any, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ConfigError(f"{type(self).__name__}: {option} must be {expected}, got {value!r}")
+
+    def _require_choice(self, option: str, value: Any, *choices: str) -> None:
+        self._require(option, value, value in choices, "one of " + ", ".join(map(repr, choices)))

@@ -1,0 +1,236 @@
+"""What can hang on the training loop: best weights, the guard against NaN, the progress bar."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+from minidl.backend import Array
+from minidl.errors import ConfigError, StateError
+from minidl.training.divergence import check_finite
+from minidl.training.evaluate import model_device
+
+
+class Callback:
+    """Base class: does nothing at every occasion.
+
+    A callback reads and may change the public attributes of the `Trainer` it is given: `model`,
+    `optimizer`, `loss`, `history`, `epoch` (from 1), `epochs`, `batch` (from 0), `batches`,
+    `inputs`, `loss_sum`, and `stop`, which ends the training when set to True.
+
+    A callback whose behaviour depends on earlier epochs also offers ``state_dict()`` (names to
+    arrays, numbers or text) and ``load_state_dict(state)``; both travel with the checkpoint.
+
+    Attributes
+    ----------
+    order : int
+        Callbacks run in increasing order; those of equal order as they were given.
+    """
+
+    order = 0
+
+    def on_fit_start(self, trainer: Any) -> None:
+        """Before the first epoch, or the first one after resuming."""
+
+    def on_epoch_start(self, trainer: Any) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_loss(self, trainer: Any) -> None:
+        """After the loss of a batch is known and before it is propagated back."""
+
+    def on_batch_end(self, trainer: Any) -> None:
+        """After the optimizer's step. Like `on_loss`, called only where a class defines it."""
+
+    def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
+        """After the epoch's updates and the validation; `row` is the epoch's line of the history."""
+
+    def on_fit_end(self, trainer: Any) -> None:
+        """When training ends, for whatever reason."""
+
+
+class NaNGuard(Callback):
+    """Stop with a diagnosis as soon as the loss is NaN or infinite.
+
+    The `Trainer` always has one. On the CPU every batch is looked at; elsewhere every hundredth and
+    the last, because looking makes the host wait for the device. (A NaN stays in the running sum, so
+    none is missed.)
+    """
+
+    order = -100
+
+    def __init__(self) -> None:
+        self._every = 1
+
+    def on_fit_start(self, trainer: Any) -> None:
+        self._every = 1 if model_device(trainer.model) == "cpu" else 100
+
+    def on_loss(self, trainer: Any) -> None:
+        if trainer.batch % self._every == 0 and not math.isfinite(trainer.loss_sum):
+            self._raise(trainer, trainer.loss_sum)
+
+    def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
+        if not math.isfinite(row["train_loss"]):
+            self._raise(trainer, row["train_loss"])
+
+    def _raise(self, trainer: Any, value: Any) -> None:
+        where = f"epoch {trainer.epoch} of {trainer.epochs}, batch {trainer.batch + 1} of {trainer.batches}"
+        check_finite(value, trainer.model, trainer.inputs, where, trainer.optimizer.lr)
+
+
+class BestWeights(Callback):
+    """Keep a copy of the weights of the best epoch so far.
+
+    "Best" is judged on the validation set after the epoch's updates. In a hand-written loop call
+    `update` after each validation, and `restore` at the end.
+
+    Parameters
+    ----------
+    metric : {"accuracy", "loss"}
+        Highest validation accuracy or lowest validation loss.
+    ties : {"later", "earlier"}
+        Which of two equally good epochs is kept. Nielsen's ``network3.py`` compares with ``>=``:
+        the later one.
+
+    Attributes
+    ----------
+    epoch : int or None
+        The best epoch, from 1; None before the first.
+    value : float or None
+        Its validation accuracy or loss.
+    """
+
+    order = -50
+
+    def __init__(self, metric: str = "accuracy", ties: str = "later") -> None:
+        if metric not in ("accuracy", "loss"):
+            raise ConfigError(f"BestWeights: metric must be 'accuracy' or 'loss', got {metric!r}")
+        if ties not in ("later", "earlier"):
+            raise ConfigError(f"BestWeights: ties must be 'later' or 'earlier', got {ties!r}")
+        self.metric = metric
+        self.ties = ties
+        self.epoch: int | None = None
+        self.value: float | None = None
+        self.weights: dict[str, Array] = {}
+
+    def update(self, model: Any, epoch: int, value: float) -> bool:
+        """Copy the weights and buffers if `value` is the best so far; say whether it was."""
+        if not self._is_better(value):
+            return False
+        self.epoch, self.value = epoch, value
+        self.weights = {name: x.copy() for name, x in model.state_dict().items()}
+        return True
+
+    def restore(self, model: Any) -> None:
+        """Put the best weights and buffers into the model.
+
+        Raises
+        ------
+        StateError
+            If there has been no validation yet.
+        """
+        if self.epoch is None:
+            raise StateError(
+                "there are no best weights: no epoch was validated; pass validation=… to Trainer.fit and "
+                "leave keep_best at 'accuracy' or 'loss'"
+            )
+        model.load_state_dict(self.weights)
+
+    def on_fit_start(self, trainer: Any) -> None:
+        if len(trainer.history) == 0:  # a second fit is a new run
+            self.epoch, self.value, self.weights = None, None, {}
+
+    def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
+        if "val_loss" not in row:
+            return
+        if f"val_{self.metric}" not in row:
+            raise ConfigError(
+                "the best epoch cannot be judged by accuracy: the targets are not classes; "
+                "use keep_best='loss' or keep_best=None"
+            )
+        self.update(trainer.model, trainer.epoch, row[f"val_{self.metric}"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch, its value and its weights."""
+        weights = {f"weights/{name}": x for name, x in self.weights.items()}
+        return {"epoch": self.epoch, "value": self.value, **weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.epoch, self.value = state["epoch"], state["value"]
+        self.weights = {
+            name.removeprefix("weights/"): x for name, x in state.items() if name.startswith("weights/")
+        }
+
+    def _is_better(self, value: float) -> bool:
+        if math.isnan(value):
+            return False
+        if self.value is None:
+            return True
+        if value == self.value:
+            return self.ties == "later"
+        return value > self.value if self.metric == "accuracy" else value < self.value
+
+
+class Progress(Callback):
+    """A progress bar on stderr, with the rate of batches and the last epoch's numbers.
+
+    It appears once the training has taken two seconds, and only when stderr is a terminal. With the
+    package tqdm there is a bar; without it, one line per epoch.
+    """
+
+    order = 100
+    DELAY = 2.0  # seconds
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._started = 0.0
+        self._active = False
+
+    def on_fit_start(self, trainer: Any) -> None:
+        self._active = sys.stderr.isatty()
+        self._started = time.monotonic()
+        if not self._active:
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(
+            total=(trainer.epochs - len(trainer.history)) * trainer.batches,
+            delay=self.DELAY,
+            unit="batch",
+            leave=False,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+
+    def on_epoch_start(self, trainer: Any) -> None:
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {trainer.epoch}/{trainer.epochs}", refresh=False)
+
+    def on_batch_end(self, trainer: Any) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
+        if not self._active:
+            return
+        text = _shown(row)
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+        elif time.monotonic() - self._started > self.DELAY:
+            print(f"epoch {trainer.epoch}/{trainer.epochs} {text}", file=sys.stderr)
+
+    def on_fit_end(self, trainer: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _shown(row: dict[str, Any]) -> str:
+    text = f"loss {row['train_loss']:.4f}"
+    if row.get("val_accuracy") is not None:
+        text += f", validation {100 * row['val_accuracy']:.2f} %"
+    return text

@@ -1,0 +1,282 @@
+"""The training loop with everything around it that is no mathematics.
+
+The loop itself is the dozen lines of the README and of `Trainer._train_epoch`; the rest keeps a
+history, validates, keeps the best weights, and makes a run that can be stopped at any instant and
+resumed as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import ConfigError, StateError
+from minidl.training.callbacks import BestWeights, Callback, NaNGuard, Progress
+from minidl.training.evaluate import count_correct, evaluate, model_device
+from minidl.training.history import History
+from minidl.training.recorder import Recorder
+from minidl.training.run_folder import RunFolder
+
+
+class Trainer:
+    """Train a model.
+
+    A second `fit` without a run folder goes on from the weights there are, with a new history.
+
+    Parameters
+    ----------
+    model : Layer
+        Built.
+    loss, optimizer
+        A loss and an optimizer of minidl, or objects with the same methods.
+    regularizers : sequence, optional
+        Each adds its gradient after the loss's own.
+    schedule : callable, optional
+        Called before every step with the progress of the whole training, from 0 to just below 1;
+        what it returns becomes ``optimizer.lr``, and what its method ``momentum`` returns, if both
+        have one, ``optimizer.momentum``.
+    callbacks : sequence of Callback, optional
+    run_dir : path, optional
+        Folder for everything a run leaves behind (`RunFolder`). Without it nothing is written.
+    config : dict or dataclass, optional
+        What the experiment was asked to do. It is written to ``run.json``, and a run is only
+        resumed by a trainer of the same config.
+    keep_best : {"accuracy", "loss", None}
+        Which validation number chooses the weights that `restore_best` puts back. A `BestWeights`
+        among the callbacks takes its place.
+    progress : bool
+        Show a progress bar when stderr is a terminal.
+    seed : int
+        The seed that model and loader were made from, for ``run.json``: a run is only resumed under
+        its own. The trainer draws no random numbers.
+    checkpoint_every : int
+        Epochs between checkpoints. The last epoch always has one, and so has the last one before
+        Ctrl-C.
+
+    Attributes
+    ----------
+    history : History
+        One row per epoch: ``epoch`` (from 1), ``lr`` (of its last step), ``train_loss`` and
+        ``train_accuracy`` (running means over the epoch's batches, without penalties),
+        ``penalty`` (at the end of the epoch, with regularizers), ``val_loss``, ``val_accuracy``.
+    timings : History
+        Seconds of every epoch: ``train_seconds``, ``validation_seconds``.
+    stop : bool
+        Set to True to end the training: after the epoch, or at once if set in `on_batch_end`
+        (the unfinished epoch then leaves no row).
+    best : BestWeights or None
+
+    Examples
+    --------
+    ``Trainer(model, SoftmaxCrossEntropy(), SGD(lr=0.1)).fit(loader, epochs=10, validation=split)``
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        optimizer: Any,
+        *,
+        regularizers: Sequence[Any] = (),
+        schedule: Callable[[float], float] | None = None,
+        callbacks: Iterable[Callback] = (),
+        run_dir: Any = None,
+        config: Any = None,
+        keep_best: str | None = "accuracy",
+        progress: bool = True,
+        seed: int = 0,
+        checkpoint_every: int = 1,
+    ) -> None:
+        _require_positive("Trainer: checkpoint_every", checkpoint_every)
+        if keep_best not in ("accuracy", "loss", None):
+            raise ConfigError(f"Trainer: keep_best must be 'accuracy', 'loss' or None, got {keep_best!r}")
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.regularizers = list(regularizers)
+        self.schedule = schedule
+        self.callbacks = list(callbacks)
+        if keep_best and not any(isinstance(callback, BestWeights) for callback in self.callbacks):
+            self.callbacks.append(BestWeights(keep_best))
+        if not any(isinstance(callback, NaNGuard) for callback in self.callbacks):
+            self.callbacks.append(NaNGuard())
+        if progress and sys.stderr.isatty():  # elsewhere not even an empty call per batch
+            self.callbacks.append(Progress())
+        self.callbacks.sort(key=lambda callback: callback.order)
+        self.best = next((callback for callback in self.callbacks if isinstance(callback, BestWeights)), None)
+        self.history, self.timings = History(), History()
+        self.epoch = self.epochs = self.batch = self.batches = 0
+        self.stop = False
+        self.inputs: Any = None
+        self.loss_sum: Any = 0.0
+        self._recorder = None
+        if run_dir is not None:
+            self._recorder = Recorder(self, RunFolder(run_dir), checkpoint_every, config, seed)
+
+    def fit(self, train: Any, epochs: int, validation: Any = None, *, resume: bool = False) -> History:
+        """Train for `epochs` passes over the data, counted from the beginning of the run.
+
+        Parameters
+        ----------
+        train : Loader
+            Or anything with a length and ``epoch(e)``, whose batches depend on `e` alone.
+        epochs : int
+        validation : Split or Loader, optional
+            Evaluated after every epoch. Bytes are scaled as in `train`.
+        resume : bool
+            Go on from the checkpoint in `run_dir` where there is one. Of a finished run the final
+            weights and the history are restored, and nothing is trained. Without a schedule a run
+            may be resumed with more epochs.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ConfigError
+            If an argument makes no sense, or `run_dir` holds a run and `resume` is False.
+        CheckpointError
+            If the checkpoint is damaged or of a differently configured run.
+        DivergenceError
+            If the loss becomes NaN or infinite.
+        KeyboardInterrupt
+            After Ctrl-C, once the last completed epoch is saved and a line on stderr has said how
+            to go on. The weights in memory are then those of the unfinished epoch.
+        """
+        _require_positive("Trainer.fit: epochs", epochs)
+        if len(train) < 1:
+            raise ConfigError("Trainer.fit: the training loader has no batches; give it at least one example")
+        if resume and self._recorder is None:
+            raise ConfigError("Trainer.fit: resume=True needs the run's folder; give Trainer a run_dir")
+        self.epochs, self.batches, self.stop = epochs, len(train), False
+        self.history, self.timings = History(), History()
+        if self._recorder is not None:
+            self._recorder.open(train, validation, resume)
+        if len(self.history) < epochs and not self.stop:
+            self._fit(train, validation)
+        return self.history
+
+    def restore_best(self) -> None:
+        """Put the weights of the best epoch into the model.
+
+        Raises
+        ------
+        StateError
+            If none were kept.
+        """
+        if self.best is None:
+            raise StateError("Trainer.restore_best: no weights were kept; give Trainer keep_best='accuracy'")
+        self.best.restore(self.model)
+
+    # The loop ------------------------------------------------------------------------------------
+
+    def _fit(self, train: Any, validation: Any) -> None:
+        parameters = list(self.model.named_parameters())
+        interrupted = False
+        try:
+            for callback in self.callbacks:
+                callback.on_fit_start(self)
+            while len(self.history) < self.epochs and not self.stop:
+                self._epoch(train, validation, parameters)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            for callback in self.callbacks:
+                callback.on_fit_end(self)
+            if self._recorder is not None:
+                self._recorder.flush()
+            if interrupted:
+                print(f"Stopped in epoch {self.epoch} of {self.epochs}: {self._saved()}", file=sys.stderr)
+
+    def _saved(self) -> str:
+        if self._recorder is None:
+            return "nothing is saved, because the Trainer has no run_dir"
+        return self._recorder.how_to_resume()
+
+    def _epoch(self, train: Any, validation: Any, parameters: list) -> None:
+        started = time.perf_counter()
+        self.epoch = len(self.history) + 1
+        for callback in self.callbacks:
+            callback.on_epoch_start(self)
+        # An overflow ends in one DivergenceError; NumPy's warnings on the way there say less.
+        with np.errstate(all="ignore"):
+            row = self._train_epoch(train, parameters)
+            if row is None:
+                return
+            trained = time.perf_counter()
+            if validation is not None:
+                score = evaluate(self.model, self.loss, validation, scale=getattr(train, "scale", 1 / 255))
+                row["val_loss"] = score.loss
+                if score.accuracy is not None:
+                    row["val_accuracy"] = score.accuracy
+            validated = time.perf_counter()
+            self.history.rows.append(row)
+            for callback in self.callbacks:
+                callback.on_epoch_end(self, row)
+        seconds = {"train_seconds": trained - started, "validation_seconds": validated - trained}
+        self.timings.rows.append({"epoch": self.epoch, **seconds})
+        if self._recorder is not None:
+            self._recorder.epoch_done()
+
+    def _train_epoch(self, train: Any, parameters: list) -> dict[str, Any] | None:
+        """Run one epoch of steps; return its row, or None if a callback stopped it half-way."""
+        model, loss, optimizer, schedule = self.model, self.loss, self.optimizer, self.schedule
+        backward = getattr(model, "backward_parameters", model.backward)  # the gradient of x is not needed
+        on_loss, on_batch_end = self._per_batch("on_loss"), self._per_batch("on_batch_end")
+        on_host = model_device(model) == "cpu"
+        done, total = (self.epoch - 1) * self.batches, self.epochs * self.batches
+        self.loss_sum, examples = 0.0, 0
+        correct: Any = 0  # None where the targets are not classes
+        for batch, (x, y) in enumerate(train.epoch(self.epoch - 1)):
+            if schedule is not None:
+                self._follow(schedule, (done + batch) / total)
+            optimizer.prepare(parameters)
+            outputs = model.forward(x, train=True)
+            value = loss.forward(outputs, y)
+            self.batch, self.inputs = batch, x
+            # Elsewhere the sum stays on the device: reading it would make the host wait every step.
+            self.loss_sum += (float(value) if on_host else value) * len(y)
+            for hook in on_loss:
+                hook(self)
+            if correct is not None:
+                hits = count_correct(outputs, y)
+                correct = None if hits is None else correct + hits
+            examples += len(y)
+            backward(loss.backward())
+            for regularizer in self.regularizers:
+                regularizer.add_gradient(parameters)
+            optimizer.step(parameters)
+            for hook in on_batch_end:
+                hook(self)
+            if self.stop:
+                return None
+        optimizer.flush_denormals()
+        row = {"epoch": self.epoch, "lr": float(optimizer.lr), "train_loss": float(self.loss_sum) / examples}
+        if correct is not None:
+            row["train_accuracy"] = float(correct) / examples
+        if self.regularizers:
+            row["penalty"] = float(sum(float(each.penalty(parameters)) for each in self.regularizers))
+        return row
+
+    def _follow(self, schedule: Callable[[float], float], progress: float) -> None:
+        self.optimizer.lr = schedule(progress)
+        momentum = getattr(schedule, "momentum", None)
+        if momentum is not None and hasattr(self.optimizer, "momentum"):
+            self.optimizer.momentum = momentum(progress)
+
+    def _per_batch(self, hook: str) -> list[Callable[[Trainer], None]]:
+        """Return the bound hooks of the callbacks that define one; an empty call costs time too."""
+        return [
+            getattr(callback, hook)
+            for callback in self.callbacks
+            if getattr(type(callback), hook) is not getattr(Callback, hook)
+        ]
+
+
+def _require_positive(option: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{option} must be an integer >= 1, got {value!r}")
