@@ -1,0 +1,311 @@
+"""One training step (forward, loss, backward, SGD update) in minidl and in PyTorch, side by side.
+
+    python -m benchmarks.train_step [--rungs 0,1,3,10] [--batches 10,128] [--json FILE]
+
+Every contestant is timed in short blocks that alternate (A B C A B C …), so that a change of the
+machine's clock or load meets all of them alike. See benchmarks/README.md for what the columns mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import machine, models
+from minidl.files import write_json
+from minidl.losses import SoftmaxCrossEntropy
+from minidl.optimizers import SGD
+from minidl.parallel import available_cores, threads
+
+LEARNING_RATE = 0.01
+BATCHES_IN_TURN = 8
+WARM_UP_STEPS = 5
+BLAS = "BLAS threads"
+HEADER = f"rung  batch  {'minidl':<30}  {'PyTorch':<30}  {'ratio':<13}  GFLOP/s (of peak)"
+
+
+@dataclass
+class Contestant:
+    """One way to do the step, and the nanoseconds each of its steps took."""
+
+    framework: str  # "minidl" or "PyTorch"
+    variant: str  # "BLAS threads", "channels-last", "compiled"; empty for the plain form
+    threads: int
+    step: Callable[[int], Any]  # takes the number of the batch, returns the loss
+    nanoseconds: list[int] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """How the tables call it."""
+        variant = f" {self.variant}" if self.variant else ""
+        return f"{self.framework}{variant}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    @property
+    def median(self) -> float:
+        """Median step in microseconds."""
+        return statistics.median(self.nanoseconds) / 1e3
+
+    @property
+    def minimum(self) -> float:
+        """Fastest step in microseconds."""
+        return min(self.nanoseconds) / 1e3
+
+
+def minidl_step(rung: str, batches: list) -> Callable[[int], Any]:
+    """Return the training step as a minidl user writes it."""
+    model = models.minidl_model(rung)
+    loss, optimizer = SoftmaxCrossEntropy(), SGD(lr=LEARNING_RATE)
+    parameters = list(model.named_parameters())
+
+    def step(number: int) -> Any:
+        x, y = batches[number % len(batches)]
+        value = loss.forward(model.forward(x, train=True), y)
+        model.backward_parameters(loss.backward())
+        optimizer.step(parameters)
+        return value
+
+    return step
+
+
+def torch_step(rung: str, batches: list, variant: str) -> Callable[[int], Any]:
+    """Return the training step as a PyTorch user writes it; the input needs no gradient."""
+    import torch
+
+    net = models.torch_twin(models.minidl_model(rung)).train()
+    tensors = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in batches]
+    if variant == "channels-last":
+        net = net.to(memory_format=torch.channels_last)
+        tensors = [(x.contiguous(memory_format=torch.channels_last), y) for x, y in tensors]
+    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    forward: Any = torch.compile(net) if variant == "compiled" else net
+
+    def step(number: int) -> Any:
+        x, y = tensors[number % len(tensors)]
+        optimizer.zero_grad(set_to_none=True)
+        value = torch.nn.functional.cross_entropy(forward(x), y)
+        value.backward()
+        optimizer.step()
+        return value.detach()
+
+    return step
+
+
+def contestants(
+    rung: str, batch: int, thread_counts: Sequence[int], variants: Sequence[str]
+) -> list[Contestant]:
+    """Return minidl and the PyTorch variants, each at every thread count.
+
+    On several threads minidl comes in two forms: within ``minidl.threads(count)``, which splits the
+    batch, and without, where only the matrix products use the threads of BLAS.
+    """
+    batches = models.random_batches(batch, BATCHES_IN_TURN)
+    entries = [
+        Contestant("minidl", variant, count, minidl_step(rung, batches))
+        for count in thread_counts
+        for variant in (["", BLAS] if count > 1 else [""])
+    ]
+    entries += [
+        Contestant("PyTorch", variant, count, torch_step(rung, batches, variant))
+        for variant in variants
+        for count in thread_counts
+    ]
+    return entries
+
+
+def thread_limit(contestant: Contestant) -> AbstractContextManager[Any]:
+    """Give a contestant its threads, for as long as the context lasts."""
+    if contestant.framework == "PyTorch":
+        import torch
+
+        torch.set_num_threads(contestant.threads)
+        return nullcontext()
+    if contestant.variant == BLAS:
+        from threadpoolctl import threadpool_limits
+
+        return threadpool_limits(contestant.threads, user_api="blas")
+    return threads(contestant.threads)
+
+
+def run_block(contestant: Contestant, seconds: float) -> None:
+    """Time steps of one contestant for `seconds`, after a few that do not count."""
+    gc.collect()
+    gc.disable()
+    try:
+        with thread_limit(contestant):
+            for number in range(WARM_UP_STEPS):
+                loss = contestant.step(number)
+            clock = time.perf_counter_ns
+            end, number = clock() + int(seconds * 1e9), 0
+            while True:
+                start = clock()
+                loss = contestant.step(number)
+                now = clock()
+                contestant.nanoseconds.append(now - start)
+                number += 1
+                if now >= end:
+                    break
+    finally:
+        gc.enable()
+    if not math.isfinite(float(loss)):
+        raise RuntimeError(f"{contestant.name}: the loss became {float(loss)}, so its times mean nothing")
+
+
+def require_same_loss(entries: Sequence[Contestant]) -> None:
+    """Run one step of each contestant and compare the losses: equal weights, equal data, equal result."""
+    losses = [float(entry.step(0)) for entry in entries]
+    for entry, loss in zip(entries, losses, strict=True):
+        if not math.isclose(loss, losses[0], rel_tol=1e-4):
+            raise RuntimeError(
+                f"{entry.name} has the loss {loss:.6f} where {entries[0].name} has {losses[0]:.6f} "
+                "for the same weights and images: they do not compute the same network"
+            )
+
+
+def measure(rung: str, batch: int, options: argparse.Namespace, variants: Sequence[str]) -> dict[str, Any]:
+    """Time one network at one batch size and return the numbers as plain values."""
+    model = models.minidl_model(rung)
+    entries = contestants(rung, batch, options.threads, variants)
+    if not any("Dropout" in type(layer).__name__ for _, layer in model.named_layers()):
+        require_same_loss(entries)  # the random masks of dropout differ between the libraries
+    for _ in range(options.rounds):
+        for entry in entries:
+            run_block(entry, options.seconds / options.rounds)
+    result: dict[str, Any] = {
+        "rung": rung,
+        "batch": batch,
+        "parameters": model.parameter_count(),
+        "useful_flops_per_step": batch * models.training_flops(model),
+        "contestants": [
+            {
+                "framework": entry.framework,
+                "variant": entry.variant,
+                "threads": entry.threads,
+                "steps": len(entry.nanoseconds),
+                "median_us": round(entry.median, 2),
+                "minimum_us": round(entry.minimum, 2),
+            }
+            for entry in entries
+        ],
+    }
+    ours = [entry for entry in entries if entry.framework == "minidl"]
+    theirs = [entry for entry in entries if entry.framework == "PyTorch"]
+    result["gflops"] = round(result["useful_flops_per_step"] / min(e.median for e in ours) / 1e3, 2)
+    if theirs:
+        for kind in ("median", "minimum"):
+            ratio = min(getattr(e, kind) for e in theirs) / min(getattr(e, kind) for e in ours)
+            result[f"torch_over_minidl_{kind}"] = round(ratio, 3)
+    return result
+
+
+def row(result: dict[str, Any], peak: float) -> str:
+    """Return one line of the table."""
+
+    def best(framework: str) -> str:
+        entries = [entry for entry in result["contestants"] if entry["framework"] == framework]
+        if not entries:
+            return "-"
+        entry = min(entries, key=lambda entry: entry["median_us"])
+        how = f"{entry['threads']}t" + (f" {entry['variant']}" if entry["variant"] else "")
+        return f"{entry['median_us']:.0f} ({entry['minimum_us']:.0f}) {how}"
+
+    ratio = "-"
+    if "torch_over_minidl_median" in result:
+        ratio = f"{result['torch_over_minidl_median']:.2f} ({result['torch_over_minidl_minimum']:.2f})"
+    fraction = f"{result['gflops']:.1f} ({result['gflops'] / peak:.0%})"
+    return (
+        f"{result['rung']:>4}  {result['batch']:>5}  {best('minidl'):<30}  {best('PyTorch'):<30}  "
+        f"{ratio:<13}  {fraction}"
+    )
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.train_step",
+        description=str(__doc__).partition("\n")[0],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--rungs", type=_words, default=["0", "1", "3", "10"], metavar="LIST")
+    parser.add_argument("--batches", type=_numbers, default=[10, 128], metavar="LIST")
+    parser.add_argument("--threads", type=_numbers, default=[1, 2], metavar="LIST")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each contestant (default: 4)")
+    parser.add_argument("--rounds", type=int, default=4, help="blocks to split them into (default: 4)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too (needs a C++ compiler)")
+    parser.add_argument("--no-torch", action="store_true", help="time minidl only")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
+    options = parser.parse_args(argv)
+    if options.seconds <= 0 or options.rounds < 1:
+        parser.error("--seconds and --rounds must be positive")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and write the JSON file if one was asked for."""
+    options = parse_arguments(argv)
+    variants = ["", "channels-last"] + (["compiled"] if options.compile else [])
+    if options.no_torch or importlib.util.find_spec("torch") is None:
+        if not options.no_torch:
+            warn("PyTorch is not installed (pip install '.[bench]'): timing minidl alone.")
+        variants = []
+    available = available_cores()
+    if max(options.threads) > available:
+        warn(f"{max(options.threads)} threads were asked for where this process has {available} cores.")
+    peaks = {count: machine.sgemm_peak(count) for count in options.threads}
+    info = machine.describe(("numpy", "torch"))
+    print(f"{info['processor']}, {info['cores']} cores, Python {info['python']}", end="")
+    print("".join(f", {name} {version}" for name, version in info["packages"].items() if version))
+    print("float32 matrix product:", ", ".join(f"{rate:.0f} GFLOP/s at {n}t" for n, rate in peaks.items()))
+    print("Microseconds for one training step: median (minimum) at the best thread count.\n")
+    print(HEADER)
+    results = []
+    for rung in options.rungs:
+        for batch in options.batches:
+            results.append(measure(rung, batch, options, variants))
+            print(row(results[-1], max(peaks.values())), flush=True)
+    after = {count: machine.sgemm_peak(count) for count in options.threads}
+    drift = max(abs(after[count] / peaks[count] - 1) for count in peaks)
+    if drift > 0.1:
+        warn(f"The matrix product changed by {drift:.0%} meanwhile: the machine was not quiet.")
+    if options.json:
+        write_json(
+            options.json,
+            {
+                "benchmark": "train_step",
+                "machine": info,
+                "sgemm_gflops": {str(n): round(rate, 1) for n, rate in peaks.items()},
+                "sgemm_gflops_after": {str(n): round(rate, 1) for n, rate in after.items()},
+                "seconds": options.seconds,
+                "rounds": options.rounds,
+                "results": results,
+            },
+        )
+    return 0
+
+
+def warn(text: str) -> None:
+    """Say something about the measurement, beside the table."""
+    print(text, file=sys.stderr)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(word) for word in _words(text)]
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"expected positive numbers separated by commas, got {text!r}")
+    return numbers
+
+
+if __name__ == "__main__":
+    sys.exit(main())
