@@ -167,7 +167,7 @@ class Progression:
         score = self._scored(run.folder, f"rung {rung.id}, seed {run.seed}", partial(score_run, run))
         self._note(rung, {**outcome, **score}, clock)
 
-    def _scored(self, folder: Path, what: str, score: Callable[[Split], dict[str, Any]]) -> dict[str, Any]:
+    def _scored(self, folder: Path, what: str, score: Callable[[Split], None]) -> dict[str, Any]:
         """Return a network's score, opening the vault only if it was not scored before."""
         if not is_scored(folder):
             test = self.data.vault.open(f"test accuracy of {what}")
@@ -230,10 +230,8 @@ class Progression:
             return
         found = read_json(path)
         if found.get("data") != asked["data"]:
-            raise CheckpointError(
-                f"{self.folder}: this progression was run on {found['data']['name']} ({found['data']['train']:,} training "
-                f"images), now the data are {self.data.name} ({len(self.data.train):,}); resume it with the same data"
-            )
+            before, now = (f"{d['name']} ({d['train']:,} training images)" for d in (found["data"], asked["data"]))
+            raise CheckpointError(f"{self.folder}: this progression ran on {before}, not on {now}; give it the same data")
         results = self.folder / "results.json"
         if results.exists():
             before = read_json(results)
@@ -439,7 +437,7 @@ def _cost(run: Run) -> float:
 
 
 def _digest(data: DataSet) -> int:
-    return zlib.crc32(np.ascontiguousarray(data.train.images[:1000])) ^ zlib.crc32(
+    return zlib.crc32(data.train.images[:1000].tobytes()) ^ zlib.crc32(
         data.train.labels.tobytes()
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from minidl import parallel
 from minidl.backend import choose_device
 from minidl.data import ExpandedShifts, Loader, RandomAffine, RandomShift, Split
+from minidl.data.loader import Augment
 from minidl.experiments.ladder import INPUT_SHAPE, build_model, find_rung
 from minidl.experiments.recipes import Recipe
 from minidl.files import atomic_write, write_json
@@ -77,15 +78,16 @@ def train_run(run: Run, train: Split, validation: Split, progress: bool = False)
     )
     with parallel.threads(run.threads):
         history = trainer.fit(loader, recipe.epochs, validation, resume=True)
-    assert trainer.best is not None and trainer.best.epoch is not None
+    best = trainer.best
+    assert best is not None and best.epoch is not None and best.value is not None
     return {
         "seed": run.seed,
         "folder": f"{run.folder.parent.name}/{run.folder.name}",
         "parameters": model.parameter_count(),
         "epochs": len(history),
         "train_images": loader.examples,
-        "validation_accuracy": 100 * trainer.best.value,
-        "best_epoch": trainer.best.epoch,
+        "validation_accuracy": 100 * best.value,
+        "best_epoch": best.epoch,
         "seconds": sum(trainer.timings["train_seconds"]) + sum(trainer.timings["validation_seconds"]),
     }
 
@@ -125,15 +127,17 @@ def is_scored(folder: Path) -> bool:
 def _loader(run: Run, train: Split, seeds: Seeds) -> Loader:
     recipe, images = run.recipe, train.images
     augment = recipe.augment if find_rung(run.rung).expanded else "none"
+    on_the_fly: dict[str, Augment] = {
+        "shift": RandomShift(1),
+        "affine": RandomAffine(rotation=10, scale=0.1, shift=2),
+    }
     return Loader(
         ExpandedShifts(images) if augment == "expand" else images,
         train.labels,
         recipe.batch_size,
         shuffle=recipe.shuffle,
         seeds=seeds.child("loader"),
-        augment={"shift": RandomShift(1), "affine": RandomAffine(rotation=10, scale=0.1, shift=2)}.get(
-            augment
-        ),
+        augment=on_the_fly.get(augment),
     )
 
 

@@ -7,6 +7,9 @@ Letters: N images, C channels, H W height and width, F filters, KH KW kernel, SH
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 Pair = tuple[int, int]
@@ -136,7 +139,7 @@ def l2_pool_backward(
     return crop(dx, padding)
 
 
-def _pool(x: np.ndarray, kernel: Pair, stride: Pair, reduce) -> np.ndarray:
+def _pool(x: np.ndarray, kernel: Pair, stride: Pair, reduce: Callable[..., Any]) -> np.ndarray:
     batch, channels, height, width = x.shape
     oh, ow = (height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1
     y = np.zeros((batch, channels, oh, ow), x.dtype)

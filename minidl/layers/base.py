@@ -83,8 +83,8 @@ class Layer:
         self.name = type(self).__name__
         self.parameters: dict[str, Parameter] = {}
         self.buffers: dict[str, Array] = {}
-        self.input_shape: Shape | None = None
-        self.output_shape: Shape | None = None
+        self.input_shape: Any = None
+        self.output_shape: Any = None
         self.dtype: np.dtype | None = None
         self._cache: Any = None
         self._workspace: dict[str, Array] = {}
@@ -325,6 +325,8 @@ class Layer:
         """Return what `forward` kept, after checking that `dy` fits the output it returned."""
         if self._cache is None:
             raise StateError(f"{self.name}: backward was called before forward")
+        if isinstance(dy, tuple):
+            return self._cache  # several heads: `Branches` checks them one by one
         if self.output_shape is not None and tuple(dy.shape[1:]) != self.output_shape:
             raise ShapeError(
                 f"{self.name}: backward expected a gradient of shape "

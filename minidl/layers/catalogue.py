@@ -6,6 +6,7 @@ A layer of the library that is missing here fails the tests. Not imported by `mi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ class LayerCase(NamedTuple):
     @property
     def kind(self) -> str:
         """The layer's class name."""
-        return self.label.partition("(")[0]
+        return re.split(r"\W", self.label, maxsplit=1)[0]
 
     def check(self, seed: int = 0, train: bool = True) -> GradientReport:
         """Check the layer's gradients."""
@@ -68,7 +69,7 @@ class LossCase(NamedTuple):
     @property
     def kind(self) -> str:
         """The loss's class name."""
-        return self.label.partition("(")[0]
+        return re.split(r"\W", self.label, maxsplit=1)[0]
 
     def outputs(self, generator: np.random.Generator) -> np.ndarray:
         """Return outputs the loss accepts: any numbers, or probabilities away from 0 and 1."""

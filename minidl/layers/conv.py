@@ -147,6 +147,5 @@ class Conv2D(Layer):
             self.parameters["bias"].grad = flat.sum(axis=1)
 
     def flops(self) -> int:
-        assert self.input_shape is not None and self.output_shape is not None
         _, oh, ow = self.output_shape
         return 2 * self.filters * self.input_shape[0] * self.kernel[0] * self.kernel[1] * oh * ow

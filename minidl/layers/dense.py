@@ -102,5 +102,4 @@ class Dense(Layer):
             self.parameters["bias"].grad = dy.sum(axis=0)
 
     def flops(self) -> int:
-        assert self.input_shape is not None
         return 2 * self.input_shape[0] * self.units

@@ -43,7 +43,7 @@ class Foreign(Layer):
         self._takes_train = _accepts_train(layer.forward)
 
     @property
-    def parameters(self) -> dict[str, Parameter]:  # type: ignore[override]
+    def parameters(self) -> dict[str, Parameter]:
         """The wrapped layer's own parameters."""
         return getattr(self.layer, "parameters", None) or {}
 

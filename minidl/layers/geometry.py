@@ -49,7 +49,7 @@ def check_padding(name: str, padding: Any) -> None:
         pair(name, "padding", padding, minimum=0)
 
 
-def resolve_padding(padding: PaddingOption, image: Pair, kernel: Pair, stride: Pair) -> Padding:
+def resolve_padding(padding: Any, image: Pair, kernel: Pair, stride: Pair) -> Padding:
     """Return ((top, bottom), (left, right)) in pixels.
 
     Parameters
@@ -72,7 +72,7 @@ def resolve_padding(padding: PaddingOption, image: Pair, kernel: Pair, stride: P
     vertical, horizontal = padding
     if isinstance(vertical, int):
         return (vertical, vertical), (horizontal, horizontal)
-    return tuple(vertical), tuple(horizontal)
+    return (vertical[0], vertical[1]), (horizontal[0], horizontal[1])
 
 
 def sliding_shape(name: str, input_shape: Shape, kernel: Pair, stride: Pair, padding: Padding) -> Pair:

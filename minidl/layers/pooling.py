@@ -57,7 +57,6 @@ class _Pool2D(Layer):
         return (channels, *sliding_shape(self.name, input_shape, self.kernel, self.stride, self.pixels))
 
     def _padded_shape(self, batch: int) -> Shape:
-        assert self.input_shape is not None
         channels, height, width = self.input_shape
         (top, bottom), (left, right) = self.pixels
         return (channels, height + top + bottom, width + left + right, batch)
@@ -72,14 +71,12 @@ class _Pool2D(Layer):
 
     def _cropped(self, dx: Array) -> Array:
         """Return the gradient of the padded image without its border, as (N, C, H, W)."""
-        assert self.input_shape is not None
         _, height, width = self.input_shape
         (top, _), (left, _) = self.pixels
         return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
 
     def _shapes(self, batch: int) -> tuple[Shape, Shape]:
         """Return the shapes after pooling along the rows, and after both."""
-        assert self.output_shape is not None
         channels, oh, ow = self.output_shape
         return (channels, self._padded_shape(batch)[1], ow, batch), (channels, oh, ow, batch)
 
@@ -101,7 +98,6 @@ class _Pool2D(Layer):
     def _inverse_counts(self, like: Array, count_padding: bool) -> Array:
         """Return 1 / (pixels each window averages over), shape (1, OH, OW, 1)."""
         xp = namespace(like)
-        assert self.input_shape is not None
         sides = []
         for size, k, s, (before, after) in zip(
             self.input_shape[1:], self.kernel, self.stride, self.pixels, strict=True

@@ -85,6 +85,7 @@ class Shards:
     def _add_gradients(self) -> None:
         for index, layer in enumerate(self.layers):
             for name, parameter in layer.parameters.items():
+                first: Array
                 first, *others = (copies[index].parameters[name].grad for copies in self._copies)
                 for gradient in others:
                     # In place: the copy owns this array and overwrites it at its next backward pass.
@@ -94,7 +95,6 @@ class Shards:
     def _buffer(self, x: Array, train: bool) -> Array:
         # Batch-last memory, which is what the layers return and the dense layer above prefers.
         shape = self.layers[-1].output_shape
-        assert shape is not None
         owned = self._output
         if not train or owned is None or owned.shape != (x.shape[0], *shape) or owned.dtype != x.dtype:
             memory = namespace(x).empty((*shape, x.shape[0]), x.dtype)

@@ -123,7 +123,7 @@ class Recorder:
             restore(trainer.model, trainer.optimizer, self._stateful(), tensors, state)
         except CheckpointError as error:
             raise CheckpointError(f"{folder.last}: {error}") from None
-        pass
+        trainer.optimizer.lr = state["lr"]
         trainer.history, trainer.timings, trainer.stop = History(state["history"]), timings, state["stopped"]
         trainer.epoch = self._saved = state["epoch"]
         self._write_best()

@@ -248,7 +248,11 @@ CAUGHT = [
     (CachesWhenTrainingOnly, checks.backward_follows_either_mode, "matmul"),
     (ReusesItsOutput, checks.returned_arrays_stay_valid, "backward changed the output of forward"),
     (ReusesDx, checks.returned_arrays_stay_valid, "the next forward changed the dx"),
-    (KeepsItsPredictions, checks.returned_arrays_stay_valid, "the next forward changed an output of evaluation"),
+    (
+        KeepsItsPredictions,
+        checks.returned_arrays_stay_valid,
+        "the next forward changed an output of evaluation",
+    ),
     (ForgetsInParametersOnly, checks.parameters_alone_get_the_same_gradients, "another gradient for bias"),
     (NeedsABatch, checks.one_example_is_a_batch, "nan"),
     (ReadsMemory, checks.memory_order_does_not_matter, "differs in Fortran order"),

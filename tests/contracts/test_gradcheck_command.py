@@ -56,7 +56,9 @@ def test_another_seed_is_another_check(capsys):
 
 
 def test_an_unknown_layer_is_named_with_the_choices():
-    with pytest.raises(ConfigError, match=r"--layer Convolution: no such layer or loss; choose one of AvgPool2D, .*"):
+    with pytest.raises(
+        ConfigError, match=r"--layer Convolution: no such layer or loss; choose one of AvgPool2D, .*"
+    ):
         run("--layer", "Convolution")
 
 

@@ -164,7 +164,7 @@ def _training_files(
     convolution = convolution + 0.1 * generator.normal(size=convolution.shape)
     dense = generator.normal(size=(28, 28, 100)).cumsum(axis=0).cumsum(axis=1)
     dense = 0.3 * (dense - dense.mean(axis=(0, 1))) / dense.std()
-    first = {"model/1.weight": dense.reshape(784, 100)} if rung == "0" else {"model/0.weight": convolution}
+    first = {"model/2.weight": dense.reshape(784, 100)} if rung == "0" else {"model/0.weight": convolution}
     later = {"model/10.weight": generator.normal(size=(100, 10)), "model/0.bias": np.zeros(20)}
     (run / "checkpoints").mkdir(exist_ok=True)
     arrays = {key: np.ascontiguousarray(value, dtype=np.float32) for key, value in {**later, **first}.items()}

@@ -106,11 +106,10 @@ def test_table_has_a_row_for_every_rung(whole):
     for rung in results["rungs"]:
         row = _table_row(page, rung)
         assert f"{rung['mean']:.2f}" in row[2]
-        if not rung["ensemble"]:
-            assert f"3 seeds; best on validation: {rung['by_validation']:.2f}" in row[2]
+        assert row[4] == (DASH if rung["ensemble"] else f"{rung['by_validation']:.2f}")
         assert row[3] == f"{rung['wilson'][0]:.2f} {DASH} {rung['wilson'][1]:.2f}"
-        assert row[4] == row[5] == (DASH if rung["lecture"] is None else f"{rung['lecture']:.2f}")
-        assert row[6] == f"{rung['parameters']:,}"
+        assert row[5] == row[6] == (DASH if rung["lecture"] is None else f"{rung['lecture']:.2f}")
+        assert row[7] == f"{rung['parameters']:,}"
     assert (
         "± 0." in _table_row(page, results["rungs"][0])[2]
         and "3 seeds" in _table_row(page, results["rungs"][0])[2]
@@ -119,7 +118,7 @@ def test_table_has_a_row_for_every_rung(whole):
 
 
 def _table_row(page, rung):
-    (row,) = [row for row in page.rows if len(row) == 9 and row[0].strip() == rung["rung"]]
+    (row,) = [row for row in page.rows if len(row) == 10 and row[0].strip() == rung["rung"]]
     assert rung["title"] in row[1] and rung["change"] in row[1] and rung["architecture"] in row[1]
     return [cell.strip() for cell in row]
 
@@ -286,7 +285,7 @@ def test_the_best_run_is_chosen_by_validation_and_not_by_test_accuracy(tmp_path)
 
 def test_first_weight_is_the_earliest_layers(tmp_path):
     small(tmp_path)
-    # Beside "model/1.weight" the file holds "model/10.weight", which sorts first as text.
+    # Beside "model/2.weight" the file holds "model/10.weight", which sorts first as text.
     assert read_first_weight(tmp_path / "rung-00/seed-0").shape == (784, 100)
     assert read_first_weight(tmp_path / "rung-01/seed-0").shape == (20, 1, 5, 5)
 
