@@ -45,15 +45,16 @@ class Team:
         """Run all tasks and return when the last has ended; an error in any of them is raised here."""
         for task in tasks[1:]:
             self._tasks.put(task)
-        error: BaseException | None = None
-        try:
-            tasks[0]()
-        except BaseException as raised:
-            error = raised
-        for _ in tasks[1:]:
-            error = self._done.get() or error
-        if error is not None:
-            raise error
+        errors = [_outcome(tasks[0])]
+        while len(errors) < len(tasks):
+            try:
+                errors.append(self._done.get())
+            except KeyboardInterrupt as interrupt:
+                # The others work on: what they still have to report must not be left for the next call.
+                errors[0] = interrupt
+        for error in errors:
+            if error is not None:
+                raise error
 
     def close(self) -> None:
         """End the threads."""
@@ -64,12 +65,16 @@ class Team:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            try:
-                task()
-            except BaseException as raised:
-                self._done.put(raised)
-            else:
-                self._done.put(None)
+            self._done.put(_outcome(task))
+
+
+def _outcome(task: Callable[[], Any]) -> BaseException | None:
+    """Run a task and return the error it ended in, which its thread cannot handle, or None."""
+    try:
+        task()
+    except BaseException as raised:
+        return raised
+    return None
 
 
 _team: Team | None = None

@@ -84,6 +84,18 @@ def test_curves_without_validation_or_accuracy_say_so():
     data_uri(figure, "svg")
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 60])
+def test_epochs_are_whole_numbers_on_the_axis(epochs):
+    numbers = np.arange(1, epochs + 1)
+    figure = training_curves({"epoch": numbers, "train_loss": 1 / numbers})
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks and all(tick == round(tick) for tick in ticks)
+    assert low <= 1 and high >= epochs
+
+
 def test_curves_need_epochs():
     with pytest.raises(ConfigError, match="epoch"):
         training_curves([{"train_loss": np.ones(2)}])

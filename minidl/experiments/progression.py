@@ -230,8 +230,11 @@ class Progression:
             return
         found = read_json(path)
         if found.get("data") != asked["data"]:
-            before, now = (f"{d['name']} ({d['train']:,} training images)" for d in (found["data"], asked["data"]))
-            raise CheckpointError(f"{self.folder}: this progression ran on {before}, not on {now}; give it the same data")
+            before = f"{found['data']['name']} ({found['data']['train']:,} training images)"
+            now = f"{self.data.name} ({len(self.data.train):,})"
+            raise CheckpointError(
+                f"{self.folder}: this progression ran on {before}, not on {now}; give it the same data"
+            )
         results = self.folder / "results.json"
         if results.exists():
             before = read_json(results)
@@ -305,8 +308,9 @@ class Progression:
         }
         if runs:
             accuracies = [run["accuracy"] for run in runs]
+            # All seeds were tested on the same images: the interval is that of one test set.
             low, high = wilson_interval(
-                sum(run["correct"] for run in runs), sum(run["examples"] for run in runs)
+                round(statistics.fmean(run["correct"] for run in runs)), runs[0]["examples"]
             )
             row["mean"] = statistics.fmean(accuracies)
             row["sd"] = statistics.stdev(accuracies) if len(runs) > 1 else None

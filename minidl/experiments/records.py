@@ -56,7 +56,7 @@ def read_history(run: Path) -> dict[str, np.ndarray] | None:
     """Return the columns of a run's ``history.csv`` as float arrays (NaN where empty), or None."""
     try:
         history = History.read_csv(run / "history.csv")
-    except (OSError, ValueError):
+    except (OSError, CheckpointError):
         return None
     if not len(history) or "epoch" not in history.columns:
         return None

@@ -115,7 +115,7 @@ def mistake_sections(
     sentence = (
         f"Of {len(labels):,} test images, {name} gets {wrong:,} wrong ({100 * wrong / len(labels):.2f} %)."
     )
-    if data.get("is_mnist"):
+    if data.get("is_mnist") and "ensemble" in name:
         sentence += " The lecture's ensemble gets 33 of 10,000 wrong."
     sections: list[Section] = [
         Paragraph(sentence),

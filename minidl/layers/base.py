@@ -87,6 +87,7 @@ class Layer:
         self.output_shape: Any = None
         self.dtype: np.dtype | None = None
         self._cache: Any = None
+        self._batch = 0
         self._workspace: dict[str, Array] = {}
 
     def build(
@@ -317,6 +318,7 @@ class Layer:
                 f"{self.name}: expected an input of shape (N, {', '.join(map(str, self.input_shape))}), "
                 f"got {tuple(x.shape)}"
             )
+        self._batch = x.shape[0]
         for parameter in self.parameters.values():
             require_same_device(self.name, x, parameter.value)
             break
@@ -325,12 +327,12 @@ class Layer:
         """Return what `forward` kept, after checking that `dy` fits the output it returned."""
         if self._cache is None:
             raise StateError(f"{self.name}: backward was called before forward")
-        if isinstance(dy, tuple):
+        if self.output_shape and isinstance(self.output_shape[0], tuple):
             return self._cache  # several heads: `Branches` checks them one by one
-        if self.output_shape is not None and tuple(dy.shape[1:]) != self.output_shape:
+        expected, got = (self._batch, *self.output_shape), tuple(getattr(dy, "shape", ()))
+        if got != expected:
             raise ShapeError(
-                f"{self.name}: backward expected a gradient of shape "
-                f"(N, {', '.join(map(str, self.output_shape))}), got {tuple(dy.shape)}"
+                f"{self.name}: backward expected a gradient of shape {expected}, that of the last output, got {got}"
             )
         return self._cache
 
@@ -339,7 +341,10 @@ def _checked_shape(name: str, shape: Shape) -> Shape:
     try:
         checked = tuple(int(size) for size in shape)
     except TypeError:
-        raise ShapeError(f"{name}: input_shape must be a tuple of integers, got {shape!r}") from None
+        raise ShapeError(
+            f"{name}: input_shape must be a tuple of integers, got {shape!r}; the heads of a Branches can be "
+            "joined with merge='concat'"
+        ) from None
     if any(size < 1 for size in checked):
         raise ShapeError(f"{name}: every size in input_shape must be at least 1, got {checked}")
     return checked

@@ -103,7 +103,9 @@ def _panel(axes: Axes, runs: Sequence[History], quantity: str, log: bool, conver
             )
             label = None  # one entry in the legend however many runs
             drawn.append(values[keep])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    last = max(float(np.max(run["epoch"], initial=1)) for run in runs)
+    axes.set_xlim(0.5 if last <= 12 else 0, last + (0.5 if last <= 12 else 0))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if not drawn:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=MUTED)
     elif log:

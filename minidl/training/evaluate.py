@@ -90,10 +90,10 @@ def evaluate(
     correct: int | None = 0
     for x, y in _labelled_batches(model, data, batch_size, scale):
         outputs = model.forward(x)
-        total += float(loss.forward(outputs, y)) * len(y)
+        total += float(loss.forward(outputs, y)) * len(x)
         hits = count_correct(outputs, y)
         correct = None if hits is None or correct is None else correct + int(hits)
-        examples += len(y)
+        examples += len(x)
     if examples == 0:
         raise ShapeError("evaluate: the data set is empty, expected at least one example")
     return Score(total / examples, None if correct is None else correct / examples)
@@ -111,9 +111,9 @@ def count_correct(outputs: Array, targets: Array) -> Any:
     -------
     int, or 0-d array on another device, or None
         For outputs with further axes (one class per pixel) the mean over these of the count. None
-        if the targets are no classes: one output column, or shapes that do not fit.
+        if the targets are no classes: one output column, several heads, or shapes that do not fit.
     """
-    if outputs.ndim < 2 or outputs.shape[1] < 2:
+    if isinstance(outputs, tuple) or outputs.ndim < 2 or outputs.shape[1] < 2:
         return None
     if targets.ndim == outputs.ndim:
         targets = targets.argmax(axis=1)

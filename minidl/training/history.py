@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from minidl.errors import ConfigError
+from minidl.errors import CheckpointError, ConfigError
 from minidl.files import atomic_write
 
 
@@ -63,14 +63,19 @@ class History:
 
     @classmethod
     def read_csv(cls, path: str | Path) -> History:
-        """Read what `write_csv` wrote, bit for bit."""
-        with open(path, encoding="utf-8", newline="") as stream:
-            return cls(
-                [
-                    {name: _number(text) for name, text in row.items() if text != ""}
-                    for row in csv.DictReader(stream)
-                ]
-            )
+        """Read what `write_csv` wrote, bit for bit.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is not a table of numbers.
+        """
+        try:
+            with open(path, encoding="utf-8", newline="") as stream:
+                rows = list(csv.DictReader(stream, strict=True))
+            return cls([{name: _number(text) for name, text in row.items() if text != ""} for row in rows])
+        except (ValueError, TypeError, csv.Error):  # TypeError: a row with too few or too many fields
+            raise CheckpointError(f"{path}: this file is damaged, expected rows of numbers") from None
 
 
 def _text(value: Any) -> str:

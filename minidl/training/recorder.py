@@ -10,6 +10,8 @@ from minidl.training.evaluate import model_device, model_dtype
 from minidl.training.history import History
 from minidl.training.run_folder import RunFolder, as_json, describe, describe_model
 
+SECONDS = ("train_seconds", "validation_seconds")
+
 
 class Recorder:
     """Between a `Trainer` and its `RunFolder`.
@@ -96,8 +98,8 @@ class Recorder:
     def how_to_resume(self) -> str:
         """Say what is saved, and the call that goes on from there."""
         return (
-            f"epochs up to {self._saved} are saved in {self.folder.path}; to go on, build the same Trainer "
-            f"with run_dir={str(self.folder.path)!r} and call fit(..., resume=True)"
+            f"{self._saved} completed epochs are saved in {self.folder.path}; to go on, build the same "
+            f"Trainer with run_dir={str(self.folder.path)!r} and call fit(..., resume=True)"
         )
 
     def _capture(self) -> None:
@@ -151,8 +153,7 @@ class Recorder:
                 "parameters": sum(int(p.value.size) for _, p in trainer.model.named_parameters()),
                 "final": trainer.history.rows[-1],
                 "best": trainer.history.rows[trainer.best.epoch - 1] if kept else None,
-                "train_seconds": sum(trainer.timings["train_seconds"]),
-                "validation_seconds": sum(trainer.timings["validation_seconds"]),
+                **{name: sum(row.get(name, 0.0) for row in trainer.timings) for name in SECONDS},
             }
         )
 

@@ -190,6 +190,8 @@ def describe(thing: Any, depth: int = 3) -> Any:
     """
     if thing is None or isinstance(thing, bool | int | float | str | np.generic | os.PathLike | Seeds):
         return as_json(thing)
+    if isinstance(thing, np.dtype):
+        return thing.name
     if isinstance(thing, np.ndarray):
         crc = zlib.crc32(np.ascontiguousarray(thing).data)
         return f"array {tuple(thing.shape)} {thing.dtype} crc32 {crc:08x}"

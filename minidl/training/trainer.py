@@ -239,13 +239,13 @@ class Trainer:
             value = loss.forward(outputs, y)
             self.batch, self.inputs = batch, x
             # Elsewhere the sum stays on the device: reading it would make the host wait every step.
-            self.loss_sum += (float(value) if on_host else value) * len(y)
+            self.loss_sum += (float(value) if on_host else value) * len(x)
             for hook in on_loss:
                 hook(self)
             if correct is not None:
                 hits = count_correct(outputs, y)
                 correct = None if hits is None else correct + hits
-            examples += len(y)
+            examples += len(x)
             backward(loss.backward())
             for regularizer in self.regularizers:
                 regularizer.add_gradient(parameters)

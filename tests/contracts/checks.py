@@ -295,10 +295,11 @@ def wrong_input_is_named(make, input_shape, dtype):
         assert ", ".join(map(str, input_shape)) in message, f"the expected shape is missing: {message}"
         assert str(shape) in message, f"the shape that was given is missing: {message}"
     outputs = layer.forward(data(input_shape, dtype))
-    grown = [np.zeros((*y.shape, 2), dtype) for y in as_list(outputs)]
-    with pytest.raises(ShapeError, match="backward expected a gradient of shape") as caught:
-        layer.backward(tuple(grown) if isinstance(outputs, tuple | list) else grown[0])
-    assert str(grown[0].shape) in str(caught.value)
+    for another in (lambda y: (*y.shape, 2), lambda y: (1, *y.shape[1:])):  # the second would broadcast
+        gradients = [np.zeros(another(y), dtype) for y in as_list(outputs)]
+        with pytest.raises(ShapeError, match="backward expected a gradient of shape") as caught:
+            layer.backward(tuple(gradients) if isinstance(outputs, tuple | list) else gradients[0])
+        assert str(gradients[0].shape) in str(caught.value)
 
 
 def order_of_calls_is_checked(make, input_shape, dtype):

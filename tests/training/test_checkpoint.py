@@ -101,3 +101,10 @@ def test_a_history_survives_its_csv_file(tmp_path):
 def test_a_column_that_is_not_there():
     with pytest.raises(ConfigError, match="no column 'f1'; it has epoch"):
         History([{"epoch": 1}])["f1"]
+
+
+@pytest.mark.parametrize("text", ["epoch,lr\n1,x\n", "epoch,lr\n1\n", "epoch\n1,2\n", "epoch\n\xff\n"])
+def test_a_damaged_csv_file_ends_in_a_sentence(tmp_path, text):
+    (tmp_path / "history.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CheckpointError, match=r"history\.csv: this file is damaged"):
+        History.read_csv(tmp_path / "history.csv")

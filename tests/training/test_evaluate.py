@@ -76,6 +76,7 @@ def test_counting_correct_answers():
     assert count_correct(outputs, np.array([[0, 1], [1, 0], [1, 0]])) == 2  # one-hot 1, 0, 0
     assert count_correct(outputs, np.array([0.1, 0.2, 0.3])) is None  # no classes
     assert count_correct(outputs[:, :1], np.array([[0], [1], [0]])) is None  # one column
+    assert count_correct((outputs, outputs), np.array([1, 1, 1])) is None  # two heads
     # Two images of two pixels: guesses 1, 0 and 1, 1; half of the first and all of the second right.
     maps = np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [1.0, 1.0]]])
     assert count_correct(maps, np.array([[1, 1], [1, 1]])) == 1.5

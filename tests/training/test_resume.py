@@ -28,6 +28,10 @@ def contents(folder):
     return {name: (Path(folder) / name).read_bytes() for name in FILES}
 
 
+def contents_of_all(folder):
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
 def start(folder, epochs):
     """Start killed_run in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -83,7 +87,7 @@ def test_ctrl_c_saves_the_last_completed_epoch_and_says_how_to_resume(tmp_path):
     assert errors.startswith("Stopped in epoch ") and "resume=True" in errors
     assert str(tmp_path / "run") in errors
     _, state = read_checkpoint(tmp_path / "run/checkpoints/last.safetensors")
-    assert state["epoch"] >= 5 and f"epochs up to {state['epoch']} are saved" in errors
+    assert state["epoch"] >= 5 and f"{state['epoch']} completed epochs are saved" in errors
 
 
 class StopIn(Callback):
@@ -114,7 +118,8 @@ def test_interrupted_and_resumed_by_the_same_or_a_new_trainer(tmp_path, make, ep
         first = trainer(run_dir=tmp_path / name, callbacks=[StopIn(epoch)], **make())
         with pytest.raises(KeyboardInterrupt):
             first.fit(loader(blobs()), 6, blobs(seed=1))
-        assert f"Stopped in epoch {epoch} of 6: epochs up to {epoch - 1} are saved" in capsys.readouterr().err
+        message = f"Stopped in epoch {epoch} of 6: {epoch - 1} completed epochs are saved in "
+        assert capsys.readouterr().err.startswith(message)
         if name == "new":
             second = trainer(run_dir=tmp_path / name, **make())
         else:
@@ -167,11 +172,13 @@ def test_what_a_crash_left_out_is_written_again(tmp_path):
     (tmp_path / "run/history.csv").write_text("epoch\n1\n")
     (tmp_path / "run/checkpoints/best.safetensors").write_bytes(b"stale")
     (tmp_path / "run/results.json").unlink()
+    (tmp_path / "run/timings.csv").unlink()
     (tmp_path / "run/checkpoints/.last.safetensors.abc.part").write_bytes(b"half")
 
     trainer(run_dir=tmp_path / "run").fit(loader(blobs()), 3, blobs(seed=1), resume=True)
     assert contents(tmp_path / "run") == before
-    assert read_json(tmp_path / "run/results.json") == results
+    unknown = {"train_seconds": 0, "validation_seconds": 0}
+    assert read_json(tmp_path / "run/results.json") == {**results, **unknown}
     assert not list((tmp_path / "run").rglob("*.part"))
 
 
@@ -323,5 +330,13 @@ def test_a_model_that_does_not_fit_is_named_before_anything_changes(tmp_path):
     assert np.array_equal(other.state_dict()["0.weight"], before)
 
 
-def contents_of_all(folder):
-    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+def test_a_rate_that_a_callback_changed_is_restored(tmp_path):
+    class Halve(Callback):
+        def on_epoch_end(self, trainer, row):
+            trainer.optimizer.lr /= 2
+
+    whole = trainer(callbacks=[Halve()]).fit(loader(blobs()), 4)
+    assert whole["lr"] == [0.05, 0.025, 0.0125, 0.00625]
+    trainer(run_dir=tmp_path, callbacks=[Halve()]).fit(loader(blobs()), 2)
+    resumed = trainer(run_dir=tmp_path, callbacks=[Halve()]).fit(loader(blobs()), 4, resume=True)
+    assert resumed.rows == whole.rows

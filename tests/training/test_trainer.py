@@ -232,7 +232,7 @@ def test_the_run_folder_says_what_was_done(tmp_path):
     assert text["training"]["regularizers"] == [{"class": "L2", "strength": 0.1}]
     assert text["training"]["optimizer"]["class"] == "Momentum"
     assert text["training"]["layers"]["0"]["parameters"] == {"weight": [6, 12], "bias": [12]}
-    assert text["training"]["train"]["batch_size"] == 20
+    assert text["training"]["train"]["batch_size"] == 20 and text["training"]["train"]["dtype"] == "float32"
     assert text["training"]["train"]["images"].startswith("array (120, 6) float32 crc32 ")
 
     assert History.read_csv(tmp_path / "history.csv").rows == history.rows
