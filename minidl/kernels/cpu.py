@@ -30,6 +30,11 @@ def from_batch_last(x: Array) -> Array:
     return x.transpose(3, 0, 1, 2)
 
 
+def is_batch_last(x: Array) -> bool:
+    """Return whether a matrix (N, D) lies in memory as (D, N)."""
+    return bool(x.flags.f_contiguous and not x.flags.c_contiguous)
+
+
 def output_size(size: int, kernel: int, stride: int, padding: Pair) -> int:
     """Return how many windows fit: ``floor((size + padding - kernel) / stride) + 1``."""
     return (size + padding[0] + padding[1] - kernel) // stride + 1

@@ -77,20 +77,28 @@ def long_product(a: Array, b: Array) -> Array:
 
 
 def dense_forward(x: Array, weight: Array, out: Array) -> Array:
-    """Return ``x @ weight`` for x (N, D) and weight (D, K), in `out` (N, K).
+    """Return ``x @ weight`` for x (N, D) and weight (D, K), in `out` (N, K), C-contiguous or its transpose.
 
     For small batches the weights are walked in blocks of rows, each times its part of `x`; for large ones
     the columns are shared among the threads of a `minidl.threads` block.
     """
     count = _row_blocks(x, weight)
-    if count == 1:
-        _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
-        return out
-    (batch, rows), units = x.shape, weight.shape[1]
-    pieces = x.reshape(batch, count, rows // count).transpose(1, 0, 2) @ weight.reshape(
-        count, rows // count, units
-    )
-    return pieces.sum(axis=0, out=out)
+    if out.flags.c_contiguous:
+        if count == 1:
+            _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
+        else:
+            _sum_over_blocks(x, weight, count, out)
+    elif count == 1:
+        _shared(weight.shape[1], x, weight, lambda part: _matmul(weight[:, part].T, x.T, out.T[part]))
+    else:
+        _sum_over_blocks(weight.T, x.T, count, out.T)
+    return out
+
+
+def _sum_over_blocks(a: Array, b: Array, count: int, out: Array) -> None:
+    """``out = a @ b``, with the axis that is summed over cut into `count` blocks."""
+    pieces = a.reshape(a.shape[0], count, -1).transpose(1, 0, 2) @ b.reshape(count, -1, b.shape[1])
+    pieces.sum(axis=0, out=out)
 
 
 def dense_backward_weight(x: Array, dy: Array, weight: Array, out: Array) -> Array:

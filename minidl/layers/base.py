@@ -273,7 +273,11 @@ class Layer:
             if dtype is not None:
                 layer.dtype = np.dtype(dtype)
             layer._workspace.clear()
+            layer.plan()
         return self
+
+    def plan(self) -> None:
+        """Work out anew what a container derives from its layers; for one that has been changed or moved."""
 
     def summary(self) -> str:
         """Return a table of the layers with output shapes, parameters and FLOPs per example."""
@@ -289,7 +293,7 @@ class Layer:
         Asking the system for megabytes of fresh memory at each step costs more than filling them.
         """
         owned = self._workspace.get(key)
-        if owned is None or owned.shape != shape or owned.dtype != like.dtype:
+        if owned is None or owned.shape != shape or owned.dtype != like.dtype or type(owned) is not type(like):
             owned = self._workspace[key] = namespace(like).empty(shape, like.dtype)
         return owned
 

@@ -11,6 +11,7 @@ from minidl.errors import ConfigError, ShapeError
 from minidl.layers.base import Layer, Shape
 from minidl.layers.conv import Conv2D
 from minidl.layers.foreign import as_layer
+from minidl.layers.fused import ConvMaxPool, fuse
 from minidl.layers.shards import Shards, splittable
 from minidl.random import Seeds
 
@@ -72,14 +73,16 @@ class Sequential(_Container):
         return shape
 
     def plan(self) -> None:
-        """Work out which layers need what; called again when `layers` has changed after `build`."""
-        # Layers before the first one with parameters have nothing to learn, and nobody below them
-        # asks for a gradient: `backward_parameters` stops at that layer.
-        trained = [index for index, layer in enumerate(self.layers) if any(layer.named_parameters())]
-        self._first_trained = trained[0] if trained else len(self.layers)
-        # The layers up to the first dense one may run on several threads, if a convolution is among them.
-        trunk = next((i for i, layer in enumerate(self.layers) if not layer.per_example), len(self.layers))
-        self._trunk = trunk if any(isinstance(layer, Conv2D) for layer in self.layers[:trunk]) else 0
+        # What is run: the layers, some of them fused.
+        self._steps = fuse(self.layers)
+        # Steps before the first one with parameters have nothing to learn, and nobody below them asks for
+        # a gradient: `backward_parameters` stops at that step.
+        trained = [index for index, step in enumerate(self._steps) if any(step.named_parameters())]
+        self._first_trained = trained[0] if trained else len(self._steps)
+        # The steps up to the first dense layer may run on several threads, if a convolution is among them.
+        trunk = next((i for i, step in enumerate(self._steps) if not step.per_example), len(self._steps))
+        convolves = any(isinstance(step, Conv2D | ConvMaxPool) for step in self._steps[:trunk])
+        self._trunk = trunk if convolves else 0
         self._shards: Shards | None = None
 
     def forward(self, x: Array, train: bool = False) -> Array:
@@ -88,33 +91,33 @@ class Sequential(_Container):
         self._cache = (shards,)
         if shards is not None:
             x = shards.forward(x, train)
-        for layer in self.layers[self._trunk if shards is not None else 0 :]:
-            x = layer.forward(x, train)
+        for step in self._steps[self._trunk if shards is not None else 0 :]:
+            x = step.forward(x, train)
         return x
 
     def backward(self, dy: Array) -> Array:
         (shards,) = self._saved(dy)
-        for layer in reversed(self.layers[self._trunk if shards is not None else 0 :]):
-            dy = layer.backward(dy)
+        for step in reversed(self._steps[self._trunk if shards is not None else 0 :]):
+            dy = step.backward(dy)
         return dy if shards is None else shards.backward(dy)
 
     def backward_parameters(self, dy: Array) -> None:
         (shards,) = self._saved(dy)
         bottom = self._trunk if shards is not None else self._first_trained + 1
-        for layer in reversed(self.layers[bottom:]):
-            dy = layer.backward(dy)
+        for step in reversed(self._steps[bottom:]):
+            dy = step.backward(dy)
         if shards is not None:
             shards.backward_parameters(dy, self._first_trained)
-        elif self._first_trained < len(self.layers):
-            self.layers[self._first_trained].backward_parameters(dy)
+        elif self._first_trained < len(self._steps):
+            self._steps[self._first_trained].backward_parameters(dy)
 
     def _shards_for(self, x: Array) -> Shards | None:
-        """Return the copies of the first layers to use for this batch; None to use the layers themselves."""
+        """Return the copies of the first steps to use for this batch; None to use the steps themselves."""
         team = parallel.team()
         if self._trunk == 0 or team is None or not splittable(x, team.size):
             return None
         if self._shards is None or self._shards.count != team.size:
-            self._shards = Shards(self.layers[: self._trunk], team.size)
+            self._shards = Shards(self._steps[: self._trunk], team.size)
         return self._shards
 
 

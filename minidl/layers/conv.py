@@ -5,8 +5,8 @@ from __future__ import annotations
 from minidl.backend import Array
 from minidl.errors import ConfigError
 from minidl.initializers import Constant, FanIn, Initializer
+from minidl.kernels import convolution
 from minidl.kernels import cpu as kernels
-from minidl.kernels import products
 from minidl.layers.base import Layer, Parameter, Shape
 from minidl.layers.geometry import (
     PaddingOption,
@@ -103,48 +103,44 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        (channels, height, width), (filters, oh, ow), batch = self.input_shape, self.output_shape, x.shape[0]
-        image = kernels.to_batch_last(x)
-        if self.pixels != ((0, 0), (0, 0)):
-            (top, bottom), (left, right) = self.pixels
-            padded = self._scratch(
-                "padded", (channels, height + top + bottom, width + left + right, batch), x
-            )
-            image = kernels.pad(image, self.pixels, 0, out=padded)
-        col = self._scratch("col", (channels, *self.kernel, oh, ow, batch), x)
-        col = kernels.im2col(image, self.kernel, self.stride, out=col).reshape(-1, oh * ow * batch)
-
+        (filters, oh, ow), batch = self.output_shape, x.shape[0]
+        image = self.padded(x, self._scratch)
+        weight = self.parameters["weight"].value
         y = self._output((filters, oh * ow * batch), x, train)
-        weight = self.parameters["weight"].value.reshape(filters, -1)
-        products.wide_product(weight, col, out=y)
+        self._cache = convolution.patches(image, self.kernel, self.stride, (oh, ow), self._scratch)
+        convolution.convolve_patches(self._cache, weight, y)
         if self.bias:
             y += self.parameters["bias"].value[:, None]
-        self._cache = col
         return kernels.from_batch_last(y.reshape(filters, oh, ow, batch))
 
     def backward(self, dy: Array) -> Array:
         self.backward_parameters(dy)
-        (channels, height, width), batch = self.input_shape, dy.shape[0]
+        (channels, height, width), (filters, *size) = self.input_shape, self.output_shape
         (top, bottom), (left, right) = self.pixels
-        flat = kernels.to_batch_last(dy).reshape(self.filters, -1)
-        weight = self.parameters["weight"].value.reshape(self.filters, -1)
-        dcol = self._scratch("dcol", (channels, *self.kernel, *self.output_shape[1:], batch), dy)
-        products.wide_product(weight.T, flat, out=dcol.reshape(weight.shape[1], -1))
-
-        dx = self._scratch("dx", (channels, height + top + bottom, width + left + right, batch), dy)
-        kernels.col2im(dcol, self.stride, out=dx)
+        dx = self._scratch("dx", (channels, height + top + bottom, width + left + right, dy.shape[0]), dy)
+        flat = kernels.to_batch_last(dy).reshape(filters, -1)
+        weight = self.parameters["weight"].value
+        convolution.patches_input_gradient(flat, weight, self.stride, tuple(size), dx, self._scratch)
         return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
 
     def backward_parameters(self, dy: Array) -> None:
-        col = self._saved(dy)
+        saved = self._saved(dy)
         flat = kernels.to_batch_last(dy).reshape(self.filters, -1)
         weight = self.parameters["weight"]
-        # (col dy^T)^T rather than dy col^T: BLAS prefers the result with more rows than columns.
-        dweight = self._scratch("dW", weight.value.shape, dy)
-        dweight.reshape(self.filters, -1)[...] = products.long_product(col, flat).T
-        weight.grad = dweight
+        weight.grad = self._scratch("dW", weight.value.shape, dy)
+        convolution.patches_weight_gradient(saved, flat, weight.grad)
         if self.bias:
             self.parameters["bias"].grad = flat.sum(axis=1)
+
+    def padded(self, x: Array, scratch: convolution.Scratch) -> Array:
+        """Return `x` (N, C, H, W) in batch-last memory with its padding."""
+        image = kernels.to_batch_last(x)
+        (top, bottom), (left, right) = self.pixels
+        if top + bottom + left + right == 0:
+            return image
+        channels, height, width = self.input_shape
+        shape = (channels, height + top + bottom, width + left + right, x.shape[0])
+        return kernels.pad(image, self.pixels, 0, out=scratch("padded", shape, x))
 
     def flops(self) -> int:
         _, oh, ow = self.output_shape

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from minidl.backend import Array
+from minidl.backend import Array, namespace
 from minidl.errors import ConfigError, ShapeError
 from minidl.initializers import Constant, FanIn, Initializer
+from minidl.kernels import cpu as kernels
 from minidl.kernels import products
 from minidl.layers.base import Layer, Parameter, Shape
 from minidl.random import Seeds
@@ -78,9 +79,13 @@ class Dense(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        weight = self.parameters["weight"].value
-        y = self._output((x.shape[0], self.units), x, train)
-        products.dense_forward(x, weight, out=y)
+        # Inputs from a convolution come in batch-last memory, (D, N); the layers above are fastest if
+        # everything stays in one order.
+        if kernels.is_batch_last(x):
+            y = self._output((self.units, x.shape[0]), x, train).T
+        else:
+            y = self._output((x.shape[0], self.units), x, train)
+        products.dense_forward(x, self.parameters["weight"].value, out=y)
         if self.bias:
             y += self.parameters["bias"].value
         self._cache = x
@@ -91,7 +96,8 @@ class Dense(Layer):
         self.backward_parameters(dy)
         weight = self.parameters["weight"].value
         dx = self._scratch("dx", (weight.shape[0], x.shape[0]), x)
-        return products.dense_backward_input(dy, weight, out=dx).T
+        products.dense_backward_input(dy, weight, out=dx)
+        return dx.T if kernels.is_batch_last(x) else namespace(x).ascontiguousarray(dx.T)
 
     def backward_parameters(self, dy: Array) -> None:
         x = self._saved(dy)

@@ -75,8 +75,10 @@ class Dropout(Layer):
         return namespace(dy).multiply(dy, self._saved(dy), out=self._scratch_like("dx", dy))
 
     def _kept(self, x: Array) -> np.ndarray:
-        # Sixteen random bits decide each unit: half the cost of a float32, a quarter of a float64. The
-        # mask belongs to the unit, whatever the memory order of x.
+        # Sixteen raw bits decide each unit, for a fifth of the time of a uniform number. They are dealt out
+        # in batch-last order, the order images have in memory, whatever the order of x: the mask of a unit
+        # must not depend on it.
         assert self.generator is not None
-        bits = np.frombuffer(self.generator.bytes(2 * x.size), "<u2").reshape(x.shape)
-        return bits >= self._threshold
+        bits = self.generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size]
+        kept = (bits >= self._threshold).reshape(*x.shape[1:], x.shape[0])
+        return np.moveaxis(kept, -1, 0)

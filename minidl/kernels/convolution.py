@@ -1,0 +1,141 @@
+"""Two ways to turn a convolution into matrix products, both in batch-last memory (C, H, W, N).
+
+*By patches*: every KH x KW patch becomes a column, one product does the rest: the text-book form.
+
+*With pooling*: a convolution followed by P x P max-pooling looks at windows of (KH + P - 1) x (KW + P - 1)
+pixels, P apart. Each such window becomes one column, and the kernel, placed at P x P positions inside it,
+gives the P x P outputs that the pooling compares, as P x P long contiguous blocks. For few channels, as in
+a first convolution, this copies less, and the pooling, slow on scattered neighbours, becomes a maximum of
+a few long vectors.
+
+Letters: N images, C channels, H W height and width, F filters, KH KW kernel, S stride, OH OW output,
+P (PH PW) pool size. `dy` is the gradient of y. `minidl.kernels.reference` has the loops to compare with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from minidl.backend import Array, namespace
+from minidl.kernels.cpu import Pair, col2im, im2col
+from minidl.kernels.products import long_product, wide_product
+
+Scratch = Callable[[str, tuple[int, ...], Any], Array]  # (name, shape, array of the type wanted)
+
+# Numbers in a window, C (KH+PH-1) (KW+PW-1), up to which convolving with pooling pays. Larger products are
+# limited by the multiplications, and the zeros around the placed kernels cost more than the rest saves.
+LARGEST_POOLED_WINDOW = 64
+CRITICAL_STRIDE = 2048  # bytes; rows a multiple of it apart share places in the cache
+ROW_GAP = 48  # numbers to put between such rows
+
+
+# By patches ---------------------------------------------------------------------------------------
+
+
+def patches(image: Array, kernel: Pair, stride: Pair, size: Pair, scratch: Scratch) -> Array:
+    """Return all patches as a matrix (C KH KW, OH OW N); `size` is (OH, OW)."""
+    col = _matrix("col", (image.shape[0], *kernel), (*size, image.shape[3]), image, scratch)
+    im2col(image, kernel, stride, out=col.reshape(image.shape[0], *kernel, *size, image.shape[3]))
+    return col
+
+
+def convolve_patches(col: Array, weight: Array, out: Array) -> None:
+    """``out = W col``: weight (F, C, KH, KW), out (F, OH OW N)."""
+    wide_product(weight.reshape(weight.shape[0], -1), col, out=out)
+
+
+def patches_weight_gradient(col: Array, dy: Array, out: Array) -> None:
+    """``dW = dy col^T``: dy (F, OH OW N), out (F, C, KH, KW)."""
+    # (col dy^T)^T rather than dy col^T: BLAS prefers the result with more rows than columns.
+    out.reshape(out.shape[0], -1)[...] = long_product(col, dy).T
+
+
+def patches_input_gradient(
+    dy: Array, weight: Array, stride: Pair, size: Pair, out: Array, scratch: Scratch
+) -> None:
+    """``dx = col2im(W^T dy)``: out (C, H, W, N)."""
+    dcol = _matrix("dcol", weight.shape[1:], (*size, out.shape[3]), dy, scratch)
+    wide_product(weight.reshape(weight.shape[0], -1).T, dy, out=dcol)
+    col2im(dcol.reshape(*weight.shape[1:], *size, out.shape[3]), stride, out=out)
+
+
+def _matrix(
+    name: str, rows: tuple[int, ...], columns: tuple[int, ...], like: Array, scratch: Scratch
+) -> Array:
+    """Return a scratch matrix whose rows do not start a power of two apart.
+
+    Caches place an address by its lower bits. If the rows of a matrix are, say, 16 KiB apart, all start in
+    the same place and push each other out; a product with it takes up to a third longer.
+    """
+    width = math.prod(columns)
+    gap = ROW_GAP if width * like.dtype.itemsize % CRITICAL_STRIDE == 0 else 0
+    return scratch(name, (math.prod(rows), width + gap), like)[:, :width]
+
+
+# With pooling -------------------------------------------------------------------------------------
+
+
+def pooled_windows(image: Array, kernel: Pair, pool: Pair, size: Pair, scratch: Scratch) -> Array:
+    """Return the windows that pooled outputs depend on, (C (KH+PH-1) (KW+PW-1), OH OW N).
+
+    `size` is (OH, OW) after pooling. The image is first sorted by row and column modulo P: one pixel of all
+    windows then lies side by side in memory, and is copied in long runs.
+    """
+    channels, height, width, batch = image.shape
+    (kh, kw), (ph, pw), (oh, ow) = kernel, pool, size
+    sorted_shape = (channels, ph, pw, -(-height // ph), -(-width // pw), batch)
+    by_phase = scratch("by phase", sorted_shape, image)
+    for p in range(ph):
+        for q in range(pw):
+            part = image[:, p::ph, q::pw]
+            by_phase[:, p, q, : part.shape[1], : part.shape[2]] = part
+    window = (channels, kh + ph - 1, kw + pw - 1)
+    matrix = _matrix("windows", window, (oh, ow, batch), image, scratch)
+    col = matrix.reshape(*window, oh, ow, batch)
+    for s in range(kh + ph - 1):
+        for t in range(kw + pw - 1):
+            top, left = s // ph, t // pw
+            col[:, s, t] = by_phase[:, s % ph, t % pw, top : top + oh, left : left + ow]
+    return matrix
+
+
+def placed_kernels(weight: Array, pool: Pair) -> Array:
+    """Return the kernels at the P x P positions inside the windows, (PH PW F, C (KH+PH-1) (KW+PW-1))."""
+    filters, channels, kh, kw = weight.shape
+    ph, pw = pool
+    placed = namespace(weight).zeros((ph, pw, filters, channels, kh + ph - 1, kw + pw - 1), weight.dtype)
+    for p in range(ph):
+        for q in range(pw):
+            placed[p, q, :, :, p : p + kh, q : q + kw] = weight
+    return placed.reshape(ph * pw * filters, -1)
+
+
+def collect_kernels(dplaced: Array, pool: Pair, out: Array) -> None:
+    """Add up the gradient of `placed_kernels` into `out`, (F, C, KH, KW)."""
+    filters, channels, kh, kw = out.shape
+    ph, pw = pool
+    dplaced = dplaced.reshape(ph, pw, filters, channels, kh + ph - 1, kw + pw - 1)
+    out.fill(0)
+    for p in range(ph):
+        for q in range(pw):
+            out += dplaced[p, q, :, :, p : p + kh, q : q + kw]
+
+
+def max_of_blocks(blocks: Array, out: Array) -> None:
+    """``out = max over the first axis`` of `blocks` (P P, F, M)."""
+    maximum = namespace(blocks).maximum
+    maximum(blocks[0], blocks[1], out=out)
+    for block in blocks[2:]:
+        maximum(out, block, out=out)
+
+
+def max_of_blocks_backward(blocks: Array, y: Array, dy: Array, out: Array) -> None:
+    """Send `dy` (F, M) to the first of the P P blocks that holds the maximum `y`, zero to the others."""
+    xp = namespace(blocks)
+    rest = dy  # what no block has taken yet
+    for block, dblock in zip(blocks[:-1], out[:-1], strict=True):
+        xp.multiply(rest, xp.equal(block, y), out=dblock)
+        rest = rest - dblock
+    out[-1] = rest
