@@ -7,12 +7,12 @@ import platform
 import sys
 import time
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minidl
+from minidl.machine import processor_name
 from minidl.parallel import available_cores
 
 
@@ -21,7 +21,7 @@ def describe(packages: tuple[str, ...]) -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": available_cores(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
@@ -34,6 +34,12 @@ def describe(packages: tuple[str, ...]) -> dict[str, Any]:
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def headline(info: dict[str, Any]) -> str:
+    """Return the machine and the versions in one line."""
+    versions = "".join(f", {name} {version}" for name, version in info["packages"].items() if version)
+    return f"{info['processor']}, {info['cores']} cores, Python {info['python']}{versions}"
 
 
 def sgemm_peak(threads: int, size: int = 1024, seconds: float = 0.4) -> float:
@@ -64,14 +70,6 @@ def sgemm_peak(threads: int, size: int = 1024, seconds: float = 0.4) -> float:
             fastest = min(fastest, time.perf_counter() - start)
     return 2e-9 * size**3 / fastest
 
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

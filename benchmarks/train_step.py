@@ -261,8 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warn(f"{max(options.threads)} threads were asked for where this process has {available} cores.")
     peaks = {count: machine.sgemm_peak(count) for count in options.threads}
     info = machine.describe(("numpy", "torch"))
-    print(f"{info['processor']}, {info['cores']} cores, Python {info['python']}", end="")
-    print("".join(f", {name} {version}" for name, version in info["packages"].items() if version))
+    print(machine.headline(info))
     print("float32 matrix product:", ", ".join(f"{rate:.0f} GFLOP/s at {n}t" for n, rate in peaks.items()))
     print("Microseconds for one training step: median (minimum) at the best thread count.\n")
     print(HEADER)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from minidl import parallel
 from minidl.backend import Array, device_of, namespace, to_device
 from minidl.blocks import blocks
 from minidl.clipping import clip_norm, clip_values
 from minidl.errors import CheckpointError, ConfigError, ShapeError, StateError
 from minidl.layers.base import Parameter
+
+WORTH_SHARING = 8  # blocks beyond one for each parameter, from which threads share the update (measured)
 
 NamedParameters = Iterable[tuple[str, Parameter]]
 
@@ -98,13 +102,22 @@ class Optimizer:
         self.steps += 1
         lr = float(self.lr)  # a NumPy float64 would turn float32 arithmetic into float64
         shrink = 1.0 - lr * float(self.weight_decay)
-        for name, parameter in parameters:
-            decays = parameter.decay and shrink != 1.0
-            memory = self._memory(name, parameter.value)
-            for w, g, *remembered in blocks(parameter.value, parameter.grad, *memory):
-                if decays:
-                    w *= shrink
-                self.update(w, g, *remembered, lr)
+        pieces = [
+            (piece, shrink if parameter.decay else 1.0)
+            for name, parameter in parameters
+            for piece in blocks(parameter.value, parameter.grad, *self._memory(name, parameter.value))
+        ]
+        team = parallel.team()
+        if team is None or len(pieces) - len(parameters) < WORTH_SHARING:
+            self._update_all(pieces, lr)
+        else:
+            team.run([partial(self._update_all, pieces[k :: team.size], lr) for k in range(team.size)])
+
+    def _update_all(self, pieces: list[tuple[tuple[Array, ...], float]], lr: float) -> None:
+        for (w, g, *remembered), shrink in pieces:
+            if shrink != 1.0:
+                w *= shrink
+            self.update(w, g, *remembered, lr)
 
     def flush_denormals(self) -> None:
         """Set remembered numbers below 1e-30 to zero.

@@ -566,3 +566,21 @@ class TestErrors:
     def test_bad_options(self, make, words):
         with pytest.raises(ConfigError, match=words):
             make()
+
+
+def test_threads_share_a_large_update_bit_for_bit():
+    from minidl import parallel
+
+    def trained(count):
+        rng = np.random.default_rng(0)
+        parameter = Parameter(rng.standard_normal((1200, 700)))
+        optimizer = Adam(lr=0.01, weight_decay=0.1)
+        with parallel.threads(count):
+            for _ in range(2):
+                parameter.grad = rng.standard_normal(parameter.value.shape)
+                optimizer.step([("weight", parameter)])
+        return parameter.value, optimizer.state_dict()
+
+    (one, state_one), (two, state_two) = trained(1), trained(2)
+    assert np.array_equal(one, two)
+    assert all(np.array_equal(state_one[name], state_two[name]) for name in state_one)

@@ -32,6 +32,7 @@ from minidl.experiments.progress import epoch_bar
 from minidl.experiments.recipes import Recipe, recipe_for
 from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run
 from minidl.files import read_json, write_json
+from minidl.machine import processor_name
 from minidl.parallel import available_cores
 
 FORMAT = 1
@@ -264,7 +265,7 @@ class Progression:
             "jobs": self.plan.jobs,
             "machine": {
                 "system": platform.platform(),
-                "processor": _processor(),
+                "processor": processor_name(),
                 "cores": str(available_cores()),
             },
             "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
@@ -444,16 +445,6 @@ def _digest(data: DataSet) -> int:
     return zlib.crc32(data.train.images[:1000].tobytes()) ^ zlib.crc32(
         data.train.labels.tobytes()
     )
-
-
-def _processor() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            names = [line.partition(":")[2].strip() for line in stream if line.startswith("model name")]
-        return names[0] if names else platform.machine()
-    except OSError:
-        return platform.processor() or platform.machine()
 
 
 def default_jobs(device: str, networks: int) -> int:
