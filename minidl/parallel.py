@@ -43,6 +43,10 @@ class Team:
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Run all tasks and return when the last has ended; an error in any of them is raised here."""
+        if not self._threads:
+            for task in tasks:
+                task()
+            return
         for task in tasks[1:]:
             self._tasks.put(task)
         errors = [_outcome(tasks[0])]

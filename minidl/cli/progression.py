@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,19 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return 0."""
-    from minidl.experiments.progression import Progression, full_table, read_plan
+    from minidl.experiments.progression import Progression, default_folder, full_table, read_plan
     from minidl.experiments.report import write_progression_report
 
-    if args.resume:
+    if args.resume is not None:
         folder = Path(args.resume)
         _refuse_options(args)
         plan = read_plan(folder)
         data = _load(plan.data, args.data_dir)
     else:
+        plan = _new_plan(args)  # before the data: a slip of the pen should not cost a download
         data = _load(args.data, args.data_dir)
-        plan, folder = _new_plan(args, data)
+        plan = replace(plan, data=data.name, command=f"{plan.command} --data {data.name}")
+        folder = Path(args.out) if args.out is not None else default_folder(data.name, plan.preset)
     print(
         f"device {plan.device}, {plan.jobs} network{'s' if plan.jobs > 1 else ''} at a time, results in {folder}"
     )
@@ -107,11 +110,12 @@ def _load(name: str | None, data_dir: str | None) -> Any:
     return load_or_digits(data_dir=data_dir) if name is None else load(name, data_dir=data_dir)
 
 
-def _new_plan(args: argparse.Namespace, data: Any) -> tuple[Any, Path]:
+def _new_plan(args: argparse.Namespace) -> Any:
     from minidl.backend import choose_device
     from minidl.errors import ConfigError
     from minidl.experiments.ladder import parse_rungs
-    from minidl.experiments.progression import Plan, default_folder, default_jobs
+    from minidl.experiments.progression import Plan, default_jobs
+    from minidl.parallel import available_cores
 
     changes = {name: getattr(args, name) for name in _RECIPE_OPTIONS if getattr(args, name) is not None}
     device = choose_device(args.device or "auto")
@@ -120,23 +124,20 @@ def _new_plan(args: argparse.Namespace, data: Any) -> tuple[Any, Path]:
     for option, value in (("--seeds", seeds), ("--jobs", args.jobs)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be at least 1, got {value}")
-    folder = Path(args.out) if args.out else default_folder(data.name, preset)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            f"{folder}: this exists already; choose another --out, or go on with --resume"
-        )
+    folder = Path(args.out) if args.out is not None else None
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: this exists already; choose another --out, or go on with --resume")
     options = [
         f"--preset {preset}",
         f"--rungs {args.rungs or 'all'}",
         f"--seeds {seeds}",
-        f"--data {data.name}",
     ]
     options += [f"--{name.replace('_', '-')} {value}" for name, value in changes.items()]
     networks = seeds * sum(5 if rung == "11" else 1 for rung in rungs)
     jobs = args.jobs or default_jobs(device, networks)
-    return Plan(
-        preset, rungs, seeds, data.name, device, jobs, changes, "minidl progression " + " ".join(options)
-    ), folder
+    command = "minidl progression " + " ".join(options)
+    threads = available_cores() if jobs == 1 else 1
+    return Plan(preset, rungs, seeds, args.data or "mnist", device, jobs, changes, command, threads)
 
 
 def _refuse_options(args: argparse.Namespace) -> None:

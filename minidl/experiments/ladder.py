@@ -176,12 +176,16 @@ def build_model(rung: Rung | str, recipe: Recipe | str = "lecture") -> Sequentia
     for filters in rung.convolutions:
         layers += [Conv2D(filters, 5, weight_init=conv_init, bias_init=bias_init), MaxPool2D(2), activation()]
     layers.append(Flatten())
+    # Dropout acts on the inputs of a fully connected layer, the first time on the pooled features.
     chances = recipe.dropout if rung.dropout else (0.0,) * (len(rung.dense) + 1)
     seed = NIELSEN_DROPOUT_SEED if recipe.dropout_masks == "shared" else None
+    if len(chances) != len(rung.dense) + 1:
+        raise ConfigError(
+            f"dropout of rung {rung.id} needs {len(rung.dense) + 1} probabilities, one for each fully connected "
+            f"layer, got {len(chances)}"
+        )
     drops = [[Dropout(p, scaling=recipe.dropout_scaling, seed=seed)] if p else [] for p in chances]
-    for drop, units in zip(
-        drops, rung.dense, strict=False
-    ):  # the last of `drops` belongs to the output layer
+    for drop, units in zip(drops[:-1], rung.dense, strict=True):
         layers += [*drop, Dense(units, weight_init=dense_init, bias_init=bias_init), activation()]
     layers += [*drops[-1], Dense(CLASSES, weight_init=output_init)]
     return Sequential(layers)

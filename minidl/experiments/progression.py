@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,14 @@ class Plan:
         Name of the data set.
     device : {"auto", "cpu", "cuda"}
     jobs : int
-        Networks trained at once, each in its own process with BLAS on one thread; a single job uses all
-        cores for one network.
+        Networks trained at once, each in its own process with BLAS on one thread.
     changes : dict
         Fields of `Recipe` to set otherwise in every rung.
     command : str
         The command line that repeats it.
+    threads : int
+        Threads of each network. They decide the last bits of its weights, so a stopped progression goes on
+        with as many.
     """
 
     preset: str
@@ -69,10 +71,13 @@ class Plan:
     jobs: int
     changes: dict[str, Any] = field(default_factory=dict)
     command: str = ""
+    threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.jobs < 1:
-            raise ConfigError(f"seeds and jobs must be at least 1, got {self.seeds} and {self.jobs}")
+        if min(self.seeds, self.jobs, self.threads) < 1:
+            raise ConfigError(
+                f"seeds, jobs and threads must be at least 1, got {self.seeds}, {self.jobs} and {self.threads}"
+            )
         for rung_id in self.rungs:
             recipe_for(find_rung(rung_id), self.preset, **self.changes)
 
@@ -109,7 +114,7 @@ class Progression:
         self.say(table_head(self.data.title))
         for rung in self.rungs:  # what an earlier start has finished
             for run in self._runs(rung):
-                if is_scored(run.folder) and (run.folder / "outcome.json").exists():
+                if (run.folder / "outcome.json").exists():
                     self._finish(rung, run, read_json(run.folder / "outcome.json"), clock)
         for run, outcome in self._train([run for rung in self.rungs for run in self._runs(rung)]):
             write_json(run.folder / "outcome.json", outcome)
@@ -133,11 +138,16 @@ class Progression:
         if rung.members:
             return []
         voters = max((other.members for other in self.rungs if _voter(other) == rung.id), default=0)
-        threads = available_cores() if self.plan.jobs == 1 else 1
         recipe = self.plan.recipe(rung, len(self.data.train))
         return [
             Run(
-                rung.id, recipe, seed, self._run_folder(rung, seed), self.data.name, self.plan.device, threads
+                rung.id,
+                recipe,
+                seed,
+                self._run_folder(rung, seed),
+                self.data.name,
+                self.plan.device,
+                self.plan.threads,
             )
             for seed in range(self.plan.seeds * max(1, voters))
         ]
@@ -173,6 +183,7 @@ class Progression:
         if not is_scored(folder):
             test = self.data.vault.open(f"test accuracy of {what}")
             self.openings.append(self.data.vault.openings[-1])
+            self._write_results(None)  # on record even if the scoring is cut short
             score(test)
         found = read_json(folder / "test.json")
         return {key: found[key] for key in ("accuracy", "correct", "examples")}
@@ -224,12 +235,14 @@ class Progression:
         }
         if not path.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
-                raise ConfigError(
-                    f"{self.folder}: this folder is not empty; choose another --out"
-                )
+                raise ConfigError(f"{self.folder}: this folder is not empty; choose another --out")
             write_json(path, asked)
             return
         found = read_json(path)
+        if found.get("plan") != asked["plan"]:
+            raise CheckpointError(
+                f"{self.folder}: this folder holds a progression with other settings; choose another"
+            )
         if found.get("data") != asked["data"]:
             before = f"{found['data']['name']} ({found['data']['train']:,} training images)"
             now = f"{self.data.name} ({len(self.data.train):,})"
@@ -244,6 +257,7 @@ class Progression:
                 before["vault"],
                 before["seconds"],
             )
+            self.seconds = self.seconds_before
 
     def _write_results(self, clock: float | None) -> dict[str, Any]:
         if clock is not None:
@@ -428,6 +442,7 @@ def _voter(rung: Rung) -> str | None:
     return LADDER[LADDER.index(rung) - 1].id if rung.members else None
 
 
+@cache
 def _parameters(rung: Rung) -> int:
     model = build_model(rung)
     model.build(INPUT_SHAPE)
@@ -442,9 +457,8 @@ def _cost(run: Run) -> float:
 
 
 def _digest(data: DataSet) -> int:
-    return zlib.crc32(data.train.images[:1000].tobytes()) ^ zlib.crc32(
-        data.train.labels.tobytes()
-    )
+    parts = (data.train.images[:1000], data.train.labels, data.validation.images[:1000], data.validation.labels)
+    return zlib.crc32(b"".join(part.tobytes() for part in parts))
 
 
 def default_jobs(device: str, networks: int) -> int:

@@ -25,6 +25,8 @@ from minidl.training.checkpoint import load_weights, read_safetensors, safetenso
 from minidl.training.evaluate import predict
 from minidl.training.trainer import Trainer
 
+CHECKPOINT_IMAGES = 50_000  # images seen between checkpoints: an epoch of MNIST, many of a small data set
+
 
 @dataclass(frozen=True)
 class Run:
@@ -75,6 +77,7 @@ def train_run(run: Run, train: Split, validation: Split, progress: bool = False)
         config={"rung": run.rung, "recipe": asdict(recipe), "data": run.data, "threads": run.threads},
         progress=progress,
         seed=run.seed,
+        checkpoint_every=max(1, round(CHECKPOINT_IMAGES / loader.examples)),
     )
     with parallel.threads(run.threads):
         history = trainer.fit(loader, recipe.epochs, validation, resume=True)

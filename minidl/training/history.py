@@ -57,9 +57,10 @@ class History:
         """
         with atomic_write(path) as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(self.columns)
+            columns = self.columns
+            writer.writerow(columns)
             for row in self.rows:
-                writer.writerow([_text(row.get(name)) for name in self.columns])
+                writer.writerow([_text(row.get(name)) for name in columns])
 
     @classmethod
     def read_csv(cls, path: str | Path) -> History:
