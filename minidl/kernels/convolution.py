@@ -14,6 +14,7 @@ P (PH PW) pool size. `dy` is the gradient of y. `minidl.kernels.reference` has t
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ Scratch = Callable[[str, tuple[int, ...], Any], Array]  # (name, shape, array of
 # Numbers in a window, C (KH+PH-1) (KW+PW-1), up to which convolving with pooling pays. Larger products are
 # limited by the multiplications, and the zeros around the placed kernels cost more than the rest saves.
 LARGEST_POOLED_WINDOW = 64
+CACHED = 131_072  # numbers that fit the cache of a core beside what else is worked on: 512 KiB of float32
 CRITICAL_STRIDE = 2048  # bytes; rows a multiple of it apart share places in the cache
 ROW_GAP = 48  # numbers to put between such rows
 
@@ -123,19 +125,61 @@ def collect_kernels(dplaced: Array, pool: Pair, out: Array) -> None:
             out += dplaced[p, q, :, :, p : p + kh, q : q + kw]
 
 
-def max_of_blocks(blocks: Array, out: Array) -> None:
-    """``out = max over the first axis`` of `blocks` (P P, F, M)."""
-    maximum = namespace(blocks).maximum
-    maximum(blocks[0], blocks[1], out=out)
-    for block in blocks[2:]:
-        maximum(out, block, out=out)
+def convolve_and_pool(
+    placed: Array, windows: Array, positions: int, out: Array, winners: Array, scratch: Scratch
+) -> None:
+    """Compute the outputs that a pooling window compares, and keep the largest and which one it was.
+
+    Parameters
+    ----------
+    placed : array, shape (P F, D)
+        From `placed_kernels`, with P = PH PW `positions`.
+    windows : array, shape (D, M)
+        From `pooled_windows`.
+    out : array, shape (F, M)
+        Receives the maxima.
+    winners : array of uint8, shape (F, M)
+        Receives the number of the first position that has the maximum.
+    """
+    xp = namespace(windows)
+    for part in _column_blocks(placed.shape[0], windows.shape[1]):
+        candidates = scratch("candidates", (placed.shape[0], part.stop - part.start), windows)
+        xp.matmul(placed, windows[:, part], out=candidates)
+        candidates = candidates.reshape(positions, -1, candidates.shape[1])
+        largest, winner = out[:, part], winners[:, part]
+        xp.maximum(candidates[0], candidates[1], out=largest)
+        for candidate in candidates[2:]:
+            xp.maximum(largest, candidate, out=largest)
+        # The winner's number is the number of positions before it, all of which differ from the maximum.
+        smaller = xp.not_equal(candidates[0], largest)
+        winner[...] = smaller
+        for candidate in candidates[1:-1]:
+            smaller &= candidate != largest
+            winner += smaller
 
 
-def max_of_blocks_backward(blocks: Array, y: Array, dy: Array, out: Array) -> None:
-    """Send `dy` (F, M) to the first of the P P blocks that holds the maximum `y`, zero to the others."""
-    xp = namespace(blocks)
-    rest = dy  # what no block has taken yet
-    for block, dblock in zip(blocks[:-1], out[:-1], strict=True):
-        xp.multiply(rest, xp.equal(block, y), out=dblock)
-        rest = rest - dblock
-    out[-1] = rest
+def convolve_and_pool_backward(
+    placed: Array, windows: Array, winners: Array, dy: Array, dwindows: Array | None, scratch: Scratch
+) -> Array:
+    """Return the gradient of `placed`; put that of `windows` into `dwindows` unless it is None.
+
+    `dy` (F, M) goes to the winning position of every window, zero to the others.
+    """
+    xp = namespace(windows)
+    positions = placed.shape[0] // dy.shape[0]
+    dplaced = xp.zeros(placed.shape, placed.dtype)
+    for part in _column_blocks(placed.shape[0], windows.shape[1]):
+        dcandidates = scratch("candidates", (placed.shape[0], part.stop - part.start), windows)
+        for position, block in enumerate(dcandidates.reshape(positions, -1, dcandidates.shape[1])):
+            xp.multiply(dy[:, part], winners[:, part] == position, out=block)
+        dplaced += dcandidates @ windows[:, part].T
+        if dwindows is not None:
+            xp.matmul(placed.T, dcandidates, out=dwindows[:, part])
+    return dplaced
+
+
+def _column_blocks(rows: int, columns: int) -> list[slice]:
+    """Return equal ranges of columns, so narrow that a matrix of so many rows stays in the cache."""
+    count = -(-rows * columns // CACHED)
+    edges = [columns * k // count for k in range(count + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from minidl.backend import Array
+from minidl.backend import Array, namespace
 from minidl.kernels import convolution
 from minidl.kernels import cpu as kernels
 from minidl.layers.activations import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
@@ -59,39 +59,35 @@ class ConvMaxPool(Layer):
             image, self.conv.kernel, self.pool.kernel, tuple(size), self._scratch
         )
         placed = convolution.placed_kernels(self.parameters["weight"].value, self.pool.kernel)
-        candidates = self._scratch("candidates", (positions, filters, windows.shape[1]), x)
-        convolution.wide_product(placed, windows, out=candidates.reshape(positions * filters, -1))
-        largest = self._scratch("largest", candidates.shape[1:], x)
-        convolution.max_of_blocks(candidates, out=largest)
-        y = self._output(largest.shape, x, train)
+        y = self._output((filters, windows.shape[1]), x, train)
+        winners = namespace(x).empty(y.shape, "uint8")
+        convolution.convolve_and_pool(placed, windows, positions, y, winners, self._scratch)
         if self.conv.bias:
-            y[...] = largest + self.parameters["bias"].value[:, None]
-        else:
-            y[...] = largest
-        self._cache = windows, placed, candidates, largest
+            y += self.parameters["bias"].value[:, None]
+        self._cache = windows, placed, winners
         return kernels.from_batch_last(y.reshape(filters, *size, batch))
 
     def backward(self, dy: Array) -> Array:
-        self.backward_parameters(dy)
-        _, placed, candidates, _ = self._cache
         (channels, height, width), (_, *size) = self.input_shape, self.output_shape
         (top, bottom), (left, right) = self.conv.pixels
         kernel = tuple(k + p - 1 for k, p in zip(self.conv.kernel, self.pool.kernel, strict=True))
-        dcandidates = self._scratch("dcandidates", candidates.shape, dy).reshape(placed.shape[0], -1)
         dwindows = self._scratch("dwindows", (channels, *kernel, *size, dy.shape[0]), dy)
-        convolution.wide_product(placed.T, dcandidates, out=dwindows.reshape(placed.shape[1], -1))
+        self._backward(dy, dwindows.reshape(-1, dwindows[0, 0, 0].size))
         dx = self._scratch("dx", (channels, height + top + bottom, width + left + right, dy.shape[0]), dy)
         kernels.col2im(dwindows, self.pool.stride, out=dx)
         return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
 
     def backward_parameters(self, dy: Array) -> None:
-        windows, placed, candidates, largest = self._saved(dy)
+        self._backward(dy, None)
+
+    def _backward(self, dy: Array, dwindows: Array | None) -> None:
+        windows, placed, winners = self._saved(dy)
         flat = kernels.to_batch_last(dy).reshape(self.output_shape[0], -1)
-        dcandidates = self._scratch("dcandidates", candidates.shape, dy)
-        convolution.max_of_blocks_backward(candidates, largest, flat, out=dcandidates)
+        dplaced = convolution.convolve_and_pool_backward(
+            placed, windows, winners, flat, dwindows, self._scratch
+        )
         weight = self.parameters["weight"]
         weight.grad = self._scratch("dW", weight.value.shape, dy)
-        dplaced = convolution.long_product(dcandidates.reshape(placed.shape[0], -1), windows)
         convolution.collect_kernels(dplaced, self.pool.kernel, out=weight.grad)
         if self.conv.bias:
             self.parameters["bias"].grad = flat.sum(axis=1)
