@@ -18,7 +18,7 @@ from minidl.clipping import clip_norm, clip_values
 from minidl.errors import CheckpointError, ConfigError, ShapeError, StateError
 from minidl.layers.base import Parameter
 
-WORTH_SHARING = 8  # blocks beyond one for each parameter, from which threads share the update (measured)
+WORTH_SHARING = 60  # blocks beyond one for each parameter, from which threads share the update (measured)
 
 NamedParameters = Iterable[tuple[str, Parameter]]
 

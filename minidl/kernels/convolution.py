@@ -28,7 +28,7 @@ Scratch = Callable[[str, tuple[int, ...], Any], Array]  # (name, shape, array of
 # Numbers in a window, C (KH+PH-1) (KW+PW-1), up to which convolving with pooling pays. Larger products are
 # limited by the multiplications, and the zeros around the placed kernels cost more than the rest saves.
 LARGEST_POOLED_WINDOW = 64
-CACHED = 131_072  # numbers that fit the cache of a core beside what else is worked on: 512 KiB of float32
+CACHED = 250_000  # numbers that stay in the cache of a core beside what else is worked on: 1 MB of float32
 CRITICAL_STRIDE = 2048  # bytes; rows a multiple of it apart share places in the cache
 ROW_GAP = 48  # numbers to put between such rows
 
@@ -141,21 +141,18 @@ def convolve_and_pool(
     winners : array of uint8, shape (F, M)
         Receives the number of the first position that has the maximum.
     """
-    xp = namespace(windows)
     for part in _column_blocks(placed.shape[0], windows.shape[1]):
         candidates = scratch("candidates", (placed.shape[0], part.stop - part.start), windows)
-        xp.matmul(placed, windows[:, part], out=candidates)
+        wide_product(placed, windows[:, part], out=candidates)
         candidates = candidates.reshape(positions, -1, candidates.shape[1])
-        largest, winner = out[:, part], winners[:, part]
-        xp.maximum(candidates[0], candidates[1], out=largest)
-        for candidate in candidates[2:]:
-            xp.maximum(largest, candidate, out=largest)
-        # The winner's number is the number of positions before it, all of which differ from the maximum.
-        smaller = xp.not_equal(candidates[0], largest)
-        winner[...] = smaller
-        for candidate in candidates[1:-1]:
-            smaller &= candidate != largest
-            winner += smaller
+        largest = candidates.max(axis=0, out=out[:, part])
+        # The winner's number is that of the positions before it, all of which differ from the maximum.
+        smaller = (candidates[:-1] != largest).view(winners.dtype)
+        winner = winners[:, part]
+        winner[...] = smaller[0]
+        for before, now in itertools.pairwise(smaller):
+            now &= before
+            winner += now
 
 
 def convolve_and_pool_backward(
@@ -167,11 +164,12 @@ def convolve_and_pool_backward(
     """
     xp = namespace(windows)
     positions = placed.shape[0] // dy.shape[0]
+    numbers = xp.arange(positions, dtype=winners.dtype)[:, None, None]
     dplaced = xp.zeros(placed.shape, placed.dtype)
     for part in _column_blocks(placed.shape[0], windows.shape[1]):
         dcandidates = scratch("candidates", (placed.shape[0], part.stop - part.start), windows)
-        for position, block in enumerate(dcandidates.reshape(positions, -1, dcandidates.shape[1])):
-            xp.multiply(dy[:, part], winners[:, part] == position, out=block)
+        wins = winners[:, part] == numbers
+        xp.multiply(dy[:, part], wins, out=dcandidates.reshape(wins.shape))
         dplaced += dcandidates @ windows[:, part].T
         if dwindows is not None:
             xp.matmul(placed.T, dcandidates, out=dwindows[:, part])

@@ -11,7 +11,7 @@ from minidl import parallel
 from minidl.backend import Array, device_of, namespace
 from minidl.layers.base import Layer, Parameter
 
-SMALLEST_SHARD = 16  # images; below, meeting costs more than sharing the work saves (measured)
+SMALLEST_SHARD = 32  # images; below, meeting costs more than sharing the work saves (measured)
 
 
 class Shards:
