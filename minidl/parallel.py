@@ -14,11 +14,13 @@ Results do not depend on the timing of the threads. They do depend, in the last 
 
 from __future__ import annotations
 
+import contextvars
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from minidl.errors import ConfigError
@@ -48,7 +50,8 @@ class Team:
                 task()
             return
         for task in tasks[1:]:
-            self._tasks.put(task)
+            # Settings of the calling thread, such as numpy.errstate, hold for its helpers too.
+            self._tasks.put(partial(contextvars.copy_context().run, task))
         errors = [_outcome(tasks[0])]
         while len(errors) < len(tasks):
             try:

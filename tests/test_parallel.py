@@ -215,3 +215,14 @@ def test_available_cores_are_those_of_the_process(monkeypatch):
     assert parallel.available_cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert parallel.available_cores() == 1
+
+
+def test_settings_of_numpy_hold_in_every_thread():
+    results = []
+
+    def overflow():
+        results.append(np.float32(3e38) * np.ones(2, np.float32) * 10)
+
+    with parallel.threads(2), np.errstate(over="ignore"):
+        parallel.run([overflow, overflow])  # a warning would be an error
+    assert np.isinf(results).all()

@@ -75,8 +75,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return 0."""
-    from minidl.experiments.progression import Progression, default_folder, full_table, read_plan
+    from minidl.experiments.plan import default_folder, read_plan
+    from minidl.experiments.progression import Progression
     from minidl.experiments.report import write_progression_report
+    from minidl.experiments.table import full_table
 
     if args.resume is not None:
         folder = Path(args.resume)
@@ -114,7 +116,7 @@ def _new_plan(args: argparse.Namespace) -> Any:
     from minidl.backend import choose_device
     from minidl.errors import ConfigError
     from minidl.experiments.ladder import parse_rungs
-    from minidl.experiments.progression import Plan, default_jobs
+    from minidl.experiments.plan import Plan, default_jobs
     from minidl.parallel import available_cores
 
     changes = {name: getattr(args, name) for name in _RECIPE_OPTIONS if getattr(args, name) is not None}

@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
 
     model = build_model(args.rung, args.preset)
     model.build(INPUT_SHAPE)
-    print(model.summary())
+    model.summary()
     return 0

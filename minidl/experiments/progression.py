@@ -10,13 +10,12 @@ The folder it fills::
 
 from __future__ import annotations
 
-import itertools
 import platform
 import statistics
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import cache, partial
 from pathlib import Path
@@ -28,62 +27,15 @@ from minidl._version import __version__
 from minidl.data import DataSet, Split
 from minidl.errors import CheckpointError, ConfigError
 from minidl.experiments.ladder import INPUT_SHAPE, LADDER, Rung, build_model, find_rung
+from minidl.experiments.plan import Plan
 from minidl.experiments.progress import epoch_bar
-from minidl.experiments.recipes import Recipe, recipe_for
 from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run
+from minidl.experiments.table import table_head, table_row
 from minidl.files import read_json, write_json
 from minidl.machine import processor_name
 from minidl.parallel import available_cores
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a progression is asked to do.
-
-    Parameters
-    ----------
-    preset : {"quick", "express", "lecture"}
-    rungs : tuple of str
-        Ids. An ensemble brings the networks it needs of the rung before with it.
-    seeds : int
-        Networks of each rung, with seeds 0, 1, ...
-    data : str
-        Name of the data set.
-    device : {"auto", "cpu", "cuda"}
-    jobs : int
-        Networks trained at once, each in its own process with BLAS on one thread.
-    changes : dict
-        Fields of `Recipe` to set otherwise in every rung.
-    command : str
-        The command line that repeats it.
-    threads : int
-        Threads of each network. They decide the last bits of its weights, so a stopped progression goes on
-        with as many.
-    """
-
-    preset: str
-    rungs: tuple[str, ...]
-    seeds: int
-    data: str
-    device: str
-    jobs: int
-    changes: dict[str, Any] = field(default_factory=dict)
-    command: str = ""
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if min(self.seeds, self.jobs, self.threads) < 1:
-            raise ConfigError(
-                f"seeds, jobs and threads must be at least 1, got {self.seeds}, {self.jobs} and {self.threads}"
-            )
-        for rung_id in self.rungs:
-            recipe_for(find_rung(rung_id), self.preset, **self.changes)
-
-    def recipe(self, rung: Rung, images: int) -> Recipe:
-        """Return the recipe of a rung for a training set of so many images."""
-        return recipe_for(rung, self.preset, images, **self.changes)
 
 
 class Progression:
@@ -337,95 +289,6 @@ class Progression:
         return row
 
 
-def read_plan(folder: Path) -> Plan:
-    """Return the plan of a progression that was started in `folder`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, or its file is damaged.
-    """
-    path = folder / "progression.json"
-    try:
-        found = read_json(path)
-        plan = found["plan"]
-        return Plan(**{**plan, "rungs": tuple(plan["rungs"])})
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{folder}: there is no progression here (no progression.json); give the folder of --out"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{path}: this file is damaged ({error}); start a new progression") from None
-
-
-_COLUMNS = {
-    "rung": 4, "network": 25, "seed": 6, "accuracy": 13, "mean +- sd": 13, "lecture": 7, "published": 9,
-    "parameters": 10, "epochs": 6, "seconds": 7,
-}  # fmt: skip
-
-
-def table_head(title: str, **names: str) -> str:
-    """Return the lines above the table; `title` names the data set, `names` replace those of columns."""
-    rule = "-" * (sum(_COLUMNS.values()) + 2 * (len(_COLUMNS) - 1))
-    return (
-        f"Test accuracy in per cent on {title}\n"
-        + _line([names.get(name, name) for name in _COLUMNS])
-        + f"\n{rule}"
-    )
-
-
-def table_row(row: dict[str, Any], seed: str, accuracy: str, seconds: float | None) -> str:
-    """Return a line of the table.
-
-    Parameters
-    ----------
-    row : dict
-        A rung of ``results.json``.
-    seed, accuracy : str
-        Which networks the line is about, and how well they did.
-    seconds : float or None
-        Training time of a network.
-    """
-    mean = "-" if row["mean"] is None else f"{row['mean']:.2f}"
-    if row["sd"] is not None:
-        mean += f" +- {row['sd']:.2f}"
-    cells = [
-        row["rung"],
-        row["title"],
-        seed,
-        accuracy,
-        mean,
-        "-" if row["lecture"] is None else f"{row['lecture']:.2f}",
-        "-" if row["published"] is None else f"{row['published']:.2f}",
-        f"{row['parameters']:,}",
-        str(row["epochs"]),
-        "-" if seconds is None else f"{seconds:.1f}",
-    ]
-    return _line(cells)
-
-
-def full_table(results: dict[str, Any]) -> str:
-    """Return the whole table, with the 95 % Wilson interval of every rung."""
-    title = results["data"]["title"]
-    lines = [table_head(f"{title}, preset {results['preset']}", seed="seeds", accuracy="95 % interval")]
-    for row in results["rungs"]:
-        interval = "-" if row["wilson"] is None else "{:.2f}-{:.2f}".format(*row["wilson"])
-        lines.append(table_row(row, str(len(row["runs"])), interval, row["seconds"]))
-    if not results["data"]["is_mnist"]:
-        lines.append(
-            f"The data are {title}: the lecture's numbers, measured on MNIST, cannot be compared with these."
-        )
-    return "\n".join(lines)
-
-
-def _line(cells: list[str]) -> str:
-    widths = list(_COLUMNS.values())
-    left = [text.ljust(width) for text, width in zip(cells[:2], widths[:2], strict=True)]
-    return "  ".join([*left, *(text.rjust(width) for text, width in zip(cells[2:], widths[2:], strict=True))])
-
-
 def _train_in_process(run: Run, train: Any, validation: Any) -> tuple[Run, dict[str, Any]]:
     return run, train_run(run, train, validation)
 
@@ -459,18 +322,3 @@ def _cost(run: Run) -> float:
 def _digest(data: DataSet) -> int:
     parts = (data.train.images[:1000], data.train.labels, data.validation.images[:1000], data.validation.labels)
     return zlib.crc32(b"".join(part.tobytes() for part in parts))
-
-
-def default_jobs(device: str, networks: int) -> int:
-    """Return how many networks to train at once: one for each core, one for all on a GPU."""
-    return 1 if device == "cuda" else max(1, min(available_cores(), networks))
-
-
-def default_folder(data: str, preset: str) -> Path:
-    """Return the name of a new folder below ``runs/``, with the time in it."""
-    name = f"progression-{data}-{preset}-{datetime.now():%Y%m%d-%H%M%S}"
-    taken = (Path("runs") / f"{name}-{number}" for number in itertools.count(2))
-    folder = Path("runs") / name
-    while folder.exists():
-        folder = next(taken)
-    return folder

@@ -279,11 +279,11 @@ class Layer:
     def plan(self) -> None:
         """Work out anew what a container derives from its layers; for one that has been changed or moved."""
 
-    def summary(self) -> str:
-        """Return a table of the layers with output shapes, parameters and FLOPs per example."""
+    def summary(self) -> None:
+        """Print a table of the layers with output shapes, parameters and FLOPs per example."""
         from minidl.layers.summary import summarise
 
-        return summarise(self)
+        print(summarise(self))
 
     # Arrays a layer owns ------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The table that ``model.summary()`` returns."""
+"""The table that ``model.summary()`` prints."""
 
 from __future__ import annotations
 

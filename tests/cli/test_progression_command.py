@@ -13,7 +13,7 @@ import pytest
 
 import minidl.data
 from minidl.cli.main import main
-from minidl.experiments.progression import read_plan
+from minidl.experiments.plan import read_plan
 from minidl.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,9 @@ from minidl.data import DataSet, Split, Vault, load
 from minidl.errors import CheckpointError, ConfigError
 from minidl.experiments import progression as module
 from minidl.experiments.ladder import INPUT_SHAPE, build_model
-from minidl.experiments.progression import Plan, Progression, default_jobs, full_table, read_plan, table_row
+from minidl.experiments.plan import Plan, default_jobs, read_plan
+from minidl.experiments.progression import Progression
+from minidl.experiments.table import full_table, table_row
 from minidl.files import read_json, write_json
 from minidl.training.checkpoint import load_weights, read_checkpoint, read_safetensors
 
