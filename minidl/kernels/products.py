@@ -102,13 +102,9 @@ def _sum_over_blocks(a: Array, b: Array, count: int, out: Array) -> None:
 
 
 def dense_backward_weight(x: Array, dy: Array, weight: Array, out: Array) -> Array:
-    """Return ``x.T @ dy`` (D, K) in `out`, by blocks of rows."""
-    count = _row_blocks(x, weight)
-    if count == 1:
-        _shared(weight.shape[0], x, weight, lambda part: _matmul(x[:, part].T, dy, out[part]))
-        return out
-    pieces = x.T.reshape(count, -1, x.shape[0])
-    return _matmul(pieces, dy, out.reshape(count, -1, dy.shape[1])).reshape(out.shape)
+    """Return ``x.T @ dy`` (D, K) in `out`, large products shared among threads."""
+    _shared(weight.shape[0], x, weight, lambda part: _matmul(x[:, part].T, dy, out[part]))
+    return out
 
 
 def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:

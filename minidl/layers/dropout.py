@@ -81,4 +81,4 @@ class Dropout(Layer):
         assert self.generator is not None
         bits = self.generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size]
         kept = (bits >= self._threshold).reshape(*x.shape[1:], x.shape[0])
-        return np.moveaxis(kept, -1, 0)
+        return kept.transpose(-1, *range(kept.ndim - 1))
