@@ -317,6 +317,12 @@ class Layer:
     def _check_input(self, x: Array) -> None:
         if self.input_shape is None:
             raise StateError(f"{self.name}: call build(input_shape) before forward")
+        if getattr(getattr(x, "dtype", None), "kind", "") != "f":
+            kind = getattr(x, "dtype", type(x).__name__)
+            raise ConfigError(
+                f"{self.name}: expected an array of floating-point numbers, got {kind}; for images of bytes "
+                "write images.astype('float32') / 255"
+            )
         if tuple(x.shape[1:]) != self.input_shape or len(x.shape) < 1:
             raise ShapeError(
                 f"{self.name}: expected an input of shape (N, {', '.join(map(str, self.input_shape))}), "

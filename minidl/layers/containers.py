@@ -10,7 +10,7 @@ from minidl.backend import Array, namespace
 from minidl.errors import ConfigError, ShapeError
 from minidl.layers.base import Layer, Shape
 from minidl.layers.conv import Conv2D
-from minidl.layers.foreign import as_layer
+from minidl.layers.foreign import Foreign, as_layer
 from minidl.layers.fused import ConvMaxPool, fuse
 from minidl.layers.shards import Shards, splittable
 from minidl.random import Seeds
@@ -25,8 +25,8 @@ class _Container(Layer):
         path = f"{self.path}.{name}" if self.path else name
         if isinstance(child, _Container):
             child.path = path
-        kind = child.name if type(child).__name__ == "Foreign" else type(child).__name__
-        child.name = f"layer {path} ({kind.rpartition('(')[2].rstrip(')')})"
+        kind = type(child.layer if isinstance(child, Foreign) else child).__name__
+        child.name = f"layer {path} ({kind})"
         return child.build(input_shape, seeds.child(name), self.dtype)
 
     def flops(self) -> int:

@@ -75,7 +75,7 @@ class Dropout(Layer):
         return namespace(dy).multiply(dy, self._saved(dy), out=self._scratch_like("dx", dy))
 
     def _kept(self, x: Array) -> np.ndarray:
-        # Sixteen raw bits decide each unit, for a fifth of the time of a uniform number. They are dealt out
+        # Sixteen raw bits decide each unit, for a quarter of the time of a uniform number. They are dealt out
         # in batch-last order, the order images have in memory, whatever the order of x: the mask of a unit
         # must not depend on it.
         assert self.generator is not None

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minidl.layers
-from minidl.errors import ShapeError, StateError
+from minidl.errors import ConfigError, ShapeError, StateError
 from minidl.gradcheck import check_layer
 from minidl.layers.base import Layer
 from minidl.layers.fused import ConvMaxPool
@@ -295,6 +295,10 @@ def wrong_input_is_named(make, input_shape, dtype):
         assert layer.name in message, f"the message does not name the layer: {message}"
         assert ", ".join(map(str, input_shape)) in message, f"the expected shape is missing: {message}"
         assert str(shape) in message, f"the shape that was given is missing: {message}"
+    for bad in (np.zeros((BATCH, *input_shape), np.uint8), [[1.0]]):
+        with pytest.raises(ConfigError, match="expected an array of floating-point numbers") as refused:
+            layer.forward(bad)
+        assert layer.name in str(refused.value)
     outputs = layer.forward(data(input_shape, dtype))
     for another in (lambda y: (*y.shape, 2), lambda y: (1, *y.shape[1:])):  # the second would broadcast
         gradients = [np.zeros(another(y), dtype) for y in as_list(outputs)]
