@@ -320,7 +320,9 @@ def test_devices_are_compared_not_only_types(elsewhere):
     class Special(np.ndarray):
         pass
 
-    backend.require_same_device("Dense", np.ones(1).view(Special), np.ones(1))
+    special = np.ones(1).view(Special)
+    assert type(special) is not np.ndarray
+    backend.require_same_device("Dense", special, np.ones(1))
 
 
 def test_choosing_a_device_without_cupy(no_cupy):

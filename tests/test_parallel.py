@@ -46,7 +46,9 @@ def test_a_team_runs_every_task_once(team, count):
 def test_the_tasks_run_at_once(team):
     """Each waits for the other: one after another they would never end."""
     meeting = threading.Barrier(2, timeout=PATIENCE)
-    team.run([meeting.wait, meeting.wait])
+    met = []
+    team.run([lambda: met.append(meeting.wait()), lambda: met.append(meeting.wait())])
+    assert sorted(met) == [0, 1]
 
 
 def test_the_caller_is_one_of_the_team(team):
@@ -176,8 +178,10 @@ def test_without_a_block_tasks_run_one_after_another_in_the_caller():
 
 def test_in_a_block_tasks_run_at_once():
     meeting = threading.Barrier(3, timeout=PATIENCE)
+    met = []
     with parallel.threads(3):
-        parallel.run([meeting.wait] * 3)
+        parallel.run([lambda: met.append(meeting.wait())] * 3)
+    assert sorted(met) == [0, 1, 2]
 
 
 def test_a_block_inside_a_block_is_refused_and_the_outer_one_goes_on():

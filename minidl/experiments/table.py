@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _COLUMNS = {
-    "rung": 4, "network": 25, "seed": 6, "accuracy": 13, "mean +- sd": 13, "lecture": 7, "published": 9,
+    "rung": 4, "network": 25, "seed": 6, "accuracy": 13, "mean +- sd": 15, "lecture": 7, "published": 9,
     "parameters": 10, "epochs": 6, "seconds": 7,
 }  # fmt: skip
 

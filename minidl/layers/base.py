@@ -339,7 +339,9 @@ class Layer:
             raise StateError(f"{self.name}: backward was called before forward")
         if self.output_shape and isinstance(self.output_shape[0], tuple):
             return self._cache  # several heads: `Branches` checks them one by one
-        expected, got = (self._batch, *self.output_shape), tuple(getattr(dy, "shape", ()))
+        got = tuple(getattr(dy, "shape", ()))
+        # A subclass that never calls `_check_input` leaves the batch size unknown.
+        expected = (self._batch or (got[0] if got else 0), *self.output_shape)
         if got != expected:
             raise ShapeError(
                 f"{self.name}: backward expected a gradient of shape {expected}, that of the last output, got {got}"

@@ -328,7 +328,7 @@ def test_an_error_in_another_process_arrives_as_itself(digits, tmp_path):
 
 
 def test_how_many_networks_at_once(monkeypatch):
-    monkeypatch.setattr(module, "available_cores", lambda: 4)
+    monkeypatch.setattr("minidl.experiments.plan.available_cores", lambda: 4)
     assert [default_jobs("cpu", networks) for networks in (1, 3, 9)] == [1, 3, 4]
     assert default_jobs("cuda", 9) == 1
 
