@@ -230,3 +230,25 @@ def test_settings_of_numpy_hold_in_every_thread():
     with parallel.threads(2), np.errstate(over="ignore"):
         parallel.run([overflow, overflow])  # a warning would be an error
     assert np.isinf(results).all()
+
+
+def test_two_functions_run_at_once_only_if_they_are_worth_it():
+    meeting = threading.Barrier(2, timeout=PATIENCE)
+    order = []
+    with parallel.threads(2):
+        parallel.both(meeting.wait, meeting.wait, work=parallel.WORTH_TWO_THREADS)
+        parallel.both(lambda: order.append(1), lambda: order.append(2), work=1)
+    parallel.both(lambda: order.append(3), lambda: order.append(4), work=parallel.WORTH_TWO_THREADS)
+    assert order == [1, 2, 3, 4] and not meeting.broken
+
+
+def test_tasks_of_a_task_run_in_its_own_thread():
+    threads = []
+
+    def outer():
+        mine = threading.get_ident()
+        parallel.run([lambda: threads.append(threading.get_ident() == mine)] * 3)
+
+    with parallel.threads(2):
+        parallel.run([outer, outer])
+    assert threads == [True] * 6

@@ -101,10 +101,9 @@ def _sum_over_blocks(a: Array, b: Array, count: int, out: Array) -> None:
     pieces.sum(axis=0, out=out)
 
 
-def dense_backward_weight(x: Array, dy: Array, weight: Array, out: Array) -> Array:
-    """Return ``x.T @ dy`` (D, K) in `out`, large products shared among threads."""
-    _shared(weight.shape[0], x, weight, lambda part: _matmul(x[:, part].T, dy, out[part]))
-    return out
+def dense_backward_weight(x: Array, dy: Array, out: Array) -> Array:
+    """Return ``x.T @ dy`` (D, K) in `out`."""
+    return _matmul(x.T, dy, out)
 
 
 def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
@@ -113,9 +112,6 @@ def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
     BLAS is faster at this than at ``dy @ weight.T``: the large matrix is read as it lies in memory.
     """
     count = _row_blocks(dy, weight)
-    if count == 1:
-        _shared(weight.shape[0], dy, weight, lambda part: _matmul(weight[part], dy.T, out[part]))
-        return out
     pieces = weight.reshape(count, -1, weight.shape[1])
     return _matmul(pieces, dy.T, out.reshape(count, -1, dy.shape[0])).reshape(out.shape)
 

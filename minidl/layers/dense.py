@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from minidl import parallel
 from minidl.backend import Array, namespace
 from minidl.errors import ConfigError, ShapeError
 from minidl.initializers import Constant, FanIn, Initializer
@@ -93,17 +96,20 @@ class Dense(Layer):
 
     def backward(self, dy: Array) -> Array:
         x = self._saved(dy)
-        self.backward_parameters(dy)
         weight = self.parameters["weight"].value
         dx = self._scratch("dx", (weight.shape[0], x.shape[0]), x)
-        products.dense_backward_input(dy, weight, out=dx)
+        parallel.both(
+            partial(self.backward_parameters, dy),
+            partial(products.dense_backward_input, dy, weight, out=dx),
+            work=x.shape[0] * weight.size,
+        )
         return dx.T if kernels.is_batch_last(x) else namespace(x).ascontiguousarray(dx.T)
 
     def backward_parameters(self, dy: Array) -> None:
         x = self._saved(dy)
         weight = self.parameters["weight"]
         dweight = self._scratch("dW", weight.value.shape, x)
-        weight.grad = products.dense_backward_weight(x, dy, weight.value, out=dweight)
+        weight.grad = products.dense_backward_weight(x, dy, out=dweight)
         if self.bias:
             self.parameters["bias"].grad = dy.sum(axis=0)
 
