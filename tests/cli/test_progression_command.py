@@ -301,8 +301,8 @@ def test_going_on_on_other_data(finished, tmp_path, elsewhere, capsys):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_says_how_to_go_on_and_that_works(jobs, elsewhere, capsys):
     folder = elsewhere / "my runs"  # the blank must be quoted in the command that goes on
-    epochs = 60
-    words = ["--data", "digits", "--rungs", "0", "--epochs", "60", "--jobs", str(jobs), "--out", str(folder)]
+    epochs = 600  # long enough to be stopped between the first checkpoint and the end
+    words = ["--data", "digits", "--rungs", "0", "--epochs", str(epochs), "--jobs", str(jobs), "--out", str(folder)]
     words += ["--seeds", str(jobs)]
     process = subprocess.Popen(
         [sys.executable, "-m", "minidl", "progression", *words],
