@@ -78,6 +78,9 @@ def _list(args: argparse.Namespace) -> int:
     print("\nsearched: " + ", ".join(map(str, search_folders(args.data_dir))))
     for line in folders:
         print(line)
+    print("\nto cite:")
+    for known in SOURCES.values():
+        print(f"{known.name:9}{known.citation}")
     return 0
 
 

@@ -23,9 +23,8 @@ SMALL_PRODUCT = 1_000_000  # multiplications; OpenBLAS 0.3, sgemm_small_matrix_p
 SHORTEST_COLUMNS = 256  # below these lengths the calls cost more than they save (measured)
 SHORTEST_ROWS = 60
 LARGEST_BATCH = 32
-WORTH_SHARING = (
-    20_000_000  # multiplications; below, waking another thread costs more than it saves (measured)
-)
+# Multiplications; below, waking another thread costs more than it saves (measured).
+WORTH_SHARING = 20_000_000
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLUE, VERMILION = "#0072B2", "#D55E00"
 INK, MUTED, GRID, PAPER = "#222222", "#6b6b6b", "#dddddd", "#ffffff"
 DIVERGING, SEQUENTIAL = "RdBu_r", "YlOrBr"
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 11, 9.5, 8.5
