@@ -34,7 +34,7 @@ def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
         others along their first axis, however long its rows are.
     """
     first = arrays[0]
-    if first.size <= BLOCK or not isinstance(first, np.ndarray):
+    if first.size <= 1.5 * BLOCK or not isinstance(first, np.ndarray):  # two short pieces cost more than one
         yield arrays
         return
     if all(array.flags.c_contiguous for array in arrays):

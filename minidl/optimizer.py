@@ -7,7 +7,7 @@ The formulas are in `minidl.optimizers`. Large arrays reach them in pieces that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -84,40 +84,51 @@ class Optimizer:
         Parameters
         ----------
         named_parameters : iterable of (str, Parameter)
-            Leave parameters out to freeze them. Their gradients may be scaled by clipping.
+            Frozen ones are passed over: neither they nor their memory change, and clipping does not
+            count them. The rate of each is ``lr * parameter.lr_factor``. Clipping may scale gradients.
 
         Raises
         ------
         StateError
-            If a parameter has no gradient.
+            If a parameter that is not frozen has no gradient.
         ShapeError
             If a gradient has another shape than its parameter.
         """
-        parameters = list(named_parameters)
+        parameters = [(name, parameter) for name, parameter in named_parameters if not parameter.frozen]
         self._check_gradients(parameters)
         if self.clip_value is not None:
             clip_values([parameter.grad for _, parameter in parameters], self.clip_value)
         if self.clip_norm is not None and parameters:
             clip_norm([parameter.grad for _, parameter in parameters], self.clip_norm)
         self.steps += 1
-        lr = float(self.lr)  # a NumPy float64 would turn float32 arithmetic into float64
-        shrink = 1.0 - lr * float(self.weight_decay)
-        pieces = [
-            (piece, shrink if parameter.decay else 1.0)
-            for name, parameter in parameters
-            for piece in blocks(parameter.value, parameter.grad, *self._memory(name, parameter.value))
-        ]
+        pieces: list[tuple[tuple[Array, ...], float, tuple[Any, ...]]] = []
+        for name, parameter in parameters:
+            lr = self._rate(parameter)
+            shrink = 1.0 - lr * float(self.weight_decay) if parameter.decay else 1.0
+            arguments = self._arguments(name, lr)
+            memory = self._memory(name, parameter.value)
+            pieces += [(piece, shrink, arguments) for piece in _pieces(parameter, memory)]
         team = parallel.team()
         if team is None or len(pieces) - len(parameters) < WORTH_SHARING:
-            self._update_all(pieces, lr)
+            self._update_all(pieces)
         else:
-            team.run([partial(self._update_all, pieces[k :: team.size], lr) for k in range(team.size)])
+            team.run([partial(self._update_all, pieces[k :: team.size]) for k in range(team.size)])
 
-    def _update_all(self, pieces: list[tuple[tuple[Array, ...], float]], lr: float) -> None:
-        for (w, g, *remembered), shrink in pieces:
+    def _update_all(self, pieces: list[tuple[tuple[Array, ...], float, tuple[Any, ...]]]) -> None:
+        for (w, g, *remembered), shrink, arguments in pieces:
+            if callable(g):
+                g = g()
             if shrink != 1.0:
                 w *= shrink
-            self.update(w, g, *remembered, lr)
+            self.update(w, g, *remembered, *arguments)
+
+    def _rate(self, parameter: Parameter) -> float:
+        # Python floats: a NumPy float64 would turn float32 arithmetic into float64.
+        return float(self.lr) * float(parameter.lr_factor)
+
+    def _arguments(self, name: str, lr: float) -> tuple[Any, ...]:
+        """Return what `update` is given after the arrays, once for each parameter and step."""
+        return (lr,)
 
     def flush_denormals(self) -> None:
         """Set remembered numbers below 1e-30 to zero.
@@ -192,15 +203,16 @@ class Optimizer:
 
     def _check_gradients(self, parameters: list[tuple[str, Parameter]]) -> None:
         for name, parameter in parameters:
-            if parameter.grad is None:
+            gradient = parameter.product or parameter.grad
+            if gradient is None:
                 raise StateError(
                     f"{type(self).__name__}: parameter {name!r} has no gradient; run backward before "
-                    "step, or leave the parameter out of step to freeze it"
+                    "step, or freeze the parameter (minidl.transfer.freeze)"
                 )
-            if parameter.grad.shape != parameter.value.shape:
+            if gradient.shape != parameter.value.shape:
                 raise ShapeError(
                     f"{type(self).__name__}: parameter {name!r} has shape {parameter.value.shape} but its "
-                    f"gradient {parameter.grad.shape}; backward must set a gradient of the parameter's shape"
+                    f"gradient {gradient.shape}; backward must set a gradient of the parameter's shape"
                 )
 
     def _require(self, option: str, value: Any, holds: bool, expected: str) -> None:
@@ -209,3 +221,11 @@ class Optimizer:
 
     def _require_choice(self, option: str, value: Any, *choices: str) -> None:
         self._require(option, value, value in choices, "one of " + ", ".join(map(repr, choices)))
+
+
+def _pieces(parameter: Parameter, memory: tuple[Array, ...]) -> Iterator[tuple[Any, ...]]:
+    """Return matching pieces of a parameter's value, gradient and memory; a gradient may be a function."""
+    if parameter.product is None:
+        yield from blocks(parameter.value, parameter.grad, *memory)
+    else:
+        yield from parameter.product.pieces(parameter.value, memory)

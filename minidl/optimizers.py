@@ -130,9 +130,11 @@ class Nesterov(Optimizer):
             return
         parameters = list(named_parameters)
         self._return(parameters)
-        reach = self.momentum if self.form == "slide" else -float(self.lr) * self.momentum
         for name, parameter in parameters:
+            if parameter.frozen:
+                continue
             w = parameter.value
+            reach = self.momentum if self.form == "slide" else -self._rate(parameter) * self.momentum
             (velocity,) = self._memory(name, w)
             self._origins[name] = w.copy()
             w += reach * velocity
@@ -140,13 +142,13 @@ class Nesterov(Optimizer):
     def step(self, named_parameters: NamedParameters) -> None:
         parameters = list(named_parameters)
         if self.form != "reformulated":
-            for name, _ in parameters:
-                if name not in self._origins:
+            for name, parameter in parameters:
+                if name not in self._origins and not parameter.frozen:
                     raise StateError(
                         f"Nesterov: form={self.form!r} needs prepare(named_parameters) before the forward "
                         f"pass, but {name!r} was not prepared; call it, or use form='reformulated'"
                     )
-            self._check_gradients(parameters)
+            self._check_gradients([(name, parameter) for name, parameter in parameters if not parameter.frozen])
             self._return(parameters)
         super().step(parameters)
 
@@ -250,7 +252,8 @@ class Adam(Optimizer):
 
     ``m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2``; after t steps
     ``m_hat = m / (1 - beta1^t)`` and ``v_hat = v / (1 - beta2^t)`` undo the pull of the zeros m and v
-    start from; ``w <- w - lr m_hat / (sqrt(v_hat) + eps)``.
+    start from; ``w <- w - lr m_hat / (sqrt(v_hat) + eps)``. The steps are those of the parameter: one that
+    was frozen at first starts at t = 1 when it is let go.
 
     Parameters
     ----------
@@ -287,17 +290,35 @@ class Adam(Optimizer):
         self.eps = eps
         self.eps_inside = eps_inside
         self.bias_correction = bias_correction
+        self._updates: dict[str, int] = {}  # of each parameter; fewer than `steps` if it has been frozen
 
-    def update(self, w: Array, g: Array, mean: Array, square_mean: Array, lr: float) -> None:
+    def update(self, w: Array, g: Array, mean: Array, square_mean: Array, lr: float, t: int) -> None:
         mean *= self.beta1
         mean += (1 - self.beta1) * g
         square_mean *= self.beta2
         square_mean += (1 - self.beta2) * g * g
-        c1 = 1 - self.beta1**self.steps if self.bias_correction else 1.0
-        c2 = 1 - self.beta2**self.steps if self.bias_correction else 1.0
+        c1 = 1 - self.beta1**t if self.bias_correction else 1.0
+        c2 = 1 - self.beta2**t if self.bias_correction else 1.0
         # m_hat / (sqrt(v_hat) + eps), with sqrt(c2) taken out of the root: no v_hat needs computing.
         eps = self.eps * (c2 if self.eps_inside else math.sqrt(c2))
         w -= lr * math.sqrt(c2) / c1 * mean / _root(square_mean, eps, self.eps_inside)
+
+    def _arguments(self, name: str, lr: float) -> tuple[Any, ...]:
+        self._updates[name] = t = self._updates.get(name, 0) + 1
+        return lr, t
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state; see `Optimizer.state_dict`.
+
+        ``"updates/<name>"`` counts the updates of a parameter that missed some of the steps.
+        """
+        late = {name: count for name, count in self._updates.items() if count != self.steps}
+        return {**super().state_dict(), **{f"updates/{name}": count for name, count in late.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        late = {key.partition("/")[2]: int(state[key]) for key in state if key.startswith("updates/")}
+        super().load_state_dict({key: value for key, value in state.items() if not key.startswith("updates/")})
+        self._updates = {**dict.fromkeys(self._state, self.steps), **late}
 
 
 class AdamW(Adam):

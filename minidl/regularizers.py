@@ -5,7 +5,7 @@ A penalty changes the gradient before the optimizer sees it. That is not the sam
 SGD alone (see `L2`).
 
 Only parameters with ``decay=True`` are touched: weights, not biases, not the scale and shift of a
-normalisation.
+normalisation. Frozen parameters are not counted either.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class L1(Regularizer):
 
 
 def _decaying(named_parameters: NamedParameters) -> Iterator[tuple[str, Parameter]]:
-    return ((name, parameter) for name, parameter in named_parameters if parameter.decay)
+    return ((name, parameter) for name, parameter in named_parameters if parameter.decay and not parameter.frozen)
 
 
 def _positive(call: str, option: str, value: int) -> int:

@@ -82,22 +82,14 @@ def dense_forward(x: Array, weight: Array, out: Array) -> Array:
     the columns are shared among the threads of a `minidl.threads` block.
     """
     count = _row_blocks(x, weight)
+    if count > 1:
+        parts = namespace(x).ascontiguousarray(x).reshape(x.shape[0], count, -1).transpose(1, 0, 2)
+        return (parts @ weight.reshape(count, -1, weight.shape[1])).sum(axis=0, out=out)
     if out.flags.c_contiguous:
-        if count == 1:
-            _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
-        else:
-            _sum_over_blocks(x, weight, count, out)
-    elif count == 1:
-        _shared(weight.shape[1], x, weight, lambda part: _matmul(weight[:, part].T, x.T, out.T[part]))
+        _shared(weight.shape[1], x, weight, lambda part: _matmul(x, weight[:, part], out[:, part]))
     else:
-        _sum_over_blocks(weight.T, x.T, count, out.T)
+        _shared(weight.shape[1], x, weight, lambda part: _matmul(weight[:, part].T, x.T, out.T[part]))
     return out
-
-
-def _sum_over_blocks(a: Array, b: Array, count: int, out: Array) -> None:
-    """``out = a @ b``, with the axis that is summed over cut into `count` blocks."""
-    pieces = a.reshape(a.shape[0], count, -1).transpose(1, 0, 2) @ b.reshape(count, -1, b.shape[1])
-    pieces.sum(axis=0, out=out)
 
 
 def dense_backward_weight(x: Array, dy: Array, out: Array) -> Array:
@@ -105,14 +97,25 @@ def dense_backward_weight(x: Array, dy: Array, out: Array) -> Array:
     return _matmul(x.T, dy, out)
 
 
-def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
-    """Return ``(dy @ weight.T).T``, that is ``weight @ dy.T`` (D, N), in `out`, by blocks of rows.
+def better_turned(dy: Array, weight: Array) -> bool:
+    """Return whether the gradient of the input is computed faster as ``weight @ dy.T``, and then turned."""
+    return dy.shape[0] > LARGEST_BATCH and dy.shape[0] * weight.size > SMALL_PRODUCT
 
-    BLAS is faster at this than at ``dy @ weight.T``: the large matrix is read as it lies in memory.
+
+def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
+    """Return ``dy @ weight.T`` (N, D) in `out`, C-contiguous or its transpose, by blocks of the weights' rows.
+
+    ``weight @ dy.T`` reads the large matrix as it lies in memory.
     """
     count = _row_blocks(dy, weight)
-    pieces = weight.reshape(count, -1, weight.shape[1])
-    return _matmul(pieces, dy.T, out.reshape(count, -1, dy.shape[0])).reshape(out.shape)
+    batch, blocks = dy.shape[0], weight.reshape(count, -1, weight.shape[1])
+    if count > 1:
+        dy = namespace(dy).ascontiguousarray(dy)
+    if out.flags.c_contiguous:
+        _matmul(dy, blocks.transpose(0, 2, 1), out.reshape(batch, count, -1).transpose(1, 0, 2))
+    else:
+        _matmul(blocks, dy.T, out.T.reshape(count, -1, batch))
+    return out
 
 
 def _matmul(a: Array, b: Array, out: Array) -> Array:

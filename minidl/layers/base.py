@@ -23,6 +23,7 @@ import numpy as np
 
 from minidl.backend import Array, device_of, namespace, require_same_device, to_device
 from minidl.errors import CheckpointError, ConfigError, ShapeError, StateError
+from minidl.layers.outer import OuterProduct
 from minidl.random import Seeds, as_seeds
 
 Shape = tuple[Any, ...]
@@ -43,14 +44,34 @@ class Parameter:
     ----------
     grad : array or None
         Gradient of the mean loss, same shape as `value`; None before the first backward pass.
+    product : OuterProduct or None
+        The same gradient as two thin factors, where a layer left it like this; `grad` multiplies them
+        out when it is first asked for.
+    frozen : bool
+        Whether optimizers and penalties leave it alone; see `minidl.transfer.freeze`.
+    lr_factor : float
+        Its learning rate is the optimizer's times this; see `minidl.transfer.set_lr_factors`.
     """
 
-    __slots__ = ("value", "grad", "decay")
+    __slots__ = ("value", "product", "decay", "frozen", "lr_factor", "_grad")
 
     def __init__(self, value: Array, decay: bool = True) -> None:
         self.value = value
-        self.grad: Array | None = None
         self.decay = decay
+        self.frozen = False
+        self.lr_factor = 1.0
+        self.product: OuterProduct | None = None
+        self._grad: Array | None = None
+
+    @property
+    def grad(self) -> Array | None:
+        if self.product is not None:
+            self._grad, self.product = self.product.whole(), None
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Array | None) -> None:
+        self.product, self._grad = None, gradient
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.value.shape}, dtype={self.value.dtype}, decay={self.decay})"

@@ -54,6 +54,8 @@ class Sequential(_Container):
     ['0.weight', '0.bias', '2.weight', '2.bias']
     """
 
+    fused = True  # False, before `plan`: run the plain layers one after another, for one who watches them
+
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
         self.layers = [as_layer(layer) for layer in layers]
@@ -74,15 +76,12 @@ class Sequential(_Container):
 
     def plan(self) -> None:
         # What is run: the layers, some of them fused.
-        self._steps = fuse(self.layers)
-        # Steps before the first one with parameters have nothing to learn, and nobody below them asks for
-        # a gradient: `backward_parameters` stops at that step.
-        trained = [index for index, step in enumerate(self._steps) if any(step.named_parameters())]
-        self._first_trained = trained[0] if trained else len(self._steps)
+        self._steps = fuse(self.layers) if self.fused else list(self.layers)
+        self._learning = [index for index, step in enumerate(self._steps) if any(step.named_parameters())]
         # The steps up to the first dense layer may run on several threads, if a convolution is among them.
         trunk = next((i for i, step in enumerate(self._steps) if not step.per_example), len(self._steps))
         convolves = any(isinstance(step, Conv2D | ConvMaxPool) for step in self._steps[:trunk])
-        self._trunk = trunk if convolves else 0
+        self._trunk = trunk if convolves and self.fused else 0
         self._shards: Shards | None = None
 
     def forward(self, x: Array, train: bool = False) -> Array:
@@ -103,13 +102,21 @@ class Sequential(_Container):
 
     def backward_parameters(self, dy: Array) -> None:
         (shards,) = self._saved(dy)
-        bottom = self._trunk if shards is not None else self._first_trained + 1
-        for step in reversed(self._steps[bottom:]):
+        lowest = self._lowest_trained()
+        sharded = shards is not None and lowest < self._trunk
+        for step in reversed(self._steps[self._trunk if sharded else lowest + 1 :]):
             dy = step.backward(dy)
-        if shards is not None:
-            shards.backward_parameters(dy, self._first_trained)
-        elif self._first_trained < len(self._steps):
-            self._steps[self._first_trained].backward_parameters(dy)
+        if sharded:
+            shards.backward_parameters(dy, lowest)
+        elif lowest < len(self._steps):
+            self._steps[lowest].backward_parameters(dy)
+
+    def _lowest_trained(self) -> int:
+        """Return the first step that learns. No step below it asks for a gradient, so backward may stop there."""
+        for index in self._learning:
+            if any(not parameter.frozen for _, parameter in self._steps[index].named_parameters()):
+                return index
+        return len(self._steps)
 
     def _shards_for(self, x: Array) -> Shards | None:
         """Return the copies of the first steps to use for this batch; None to use the steps themselves."""
@@ -167,6 +174,11 @@ class Residual(_Container):
         self._saved(dy)
         return self.body.backward(dy) + (dy if self.shortcut is None else self.shortcut.backward(dy))
 
+    def backward_parameters(self, dy: Array) -> None:
+        self._saved(dy)
+        for _, child in self.children():
+            child.backward_parameters(dy)
+
 
 class Branches(_Container):
     """Send the same input through several layers: heads of a multi-task network, or parallel paths.
@@ -218,17 +230,22 @@ class Branches(_Container):
         return outputs if self.merge is None else namespace(x).concatenate(outputs, axis=1)
 
     def backward(self, dy: Any) -> Array:
+        pairs = zip(self.branches.values(), self._parts(dy), strict=True)
+        gradients = [branch.backward(part) for branch, part in pairs]
+        return sum(gradients[1:], start=gradients[0])
+
+    def backward_parameters(self, dy: Any) -> None:
+        for branch, part in zip(self.branches.values(), self._parts(dy), strict=True):
+            branch.backward_parameters(part)
+
+    def _parts(self, dy: Any) -> list[Any]:
+        """Return the gradient of each branch's output."""
         if self.merge is None:
             if not isinstance(dy, tuple | list) or len(dy) != len(self.branches):
                 raise ShapeError(
                     f"{self.name}: backward expected one gradient for each of the {len(self.branches)} branches"
                 )
-            parts = list(dy)
-        else:
-            self._saved(dy)
-            starts = [0, *self._ends[:-1]]
-            parts = [dy[:, start:end] for start, end in zip(starts, self._ends, strict=True)]
-        gradients = [
-            branch.backward(part) for branch, part in zip(self.branches.values(), parts, strict=True)
-        ]
-        return sum(gradients[1:], start=gradients[0])
+            return list(dy)
+        self._saved(dy)
+        starts = [0, *self._ends[:-1]]
+        return [dy[:, start:end] for start, end in zip(starts, self._ends, strict=True)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minidl.backend import Array
 from minidl.errors import ConfigError
 from minidl.initializers import Constant, FanIn, Initializer
-from minidl.kernels import convolution
+from minidl.kernels import convolution, winograd
 from minidl.kernels import cpu as kernels
 from minidl.layers.base import Layer, Parameter, Shape
 from minidl.layers.geometry import (
@@ -47,6 +49,9 @@ class Conv2D(Layer):
         side; (vertical, horizontal); ((top, bottom), (left, right)).
     bias : bool
         Whether each feature map has a shared bias.
+    algorithm : {"auto", "patches", "winograd"}
+        How it is computed: by the product above, or, for 3x3 and 5x5 kernels at stride 1, with fewer
+        multiplications and somewhat more rounding (`minidl.kernels.winograd`). "auto" takes the faster one.
     weight_init, bias_init : Initializer, optional
         Defaults: normal with standard deviation ``1 / sqrt(C KH KW)``, and zero.
 
@@ -71,6 +76,7 @@ class Conv2D(Layer):
         stride: int | tuple[int, int] = 1,
         padding: PaddingOption = "valid",
         bias: bool = True,
+        algorithm: str = "auto",
         weight_init: Initializer | None = None,
         bias_init: Initializer | None = None,
     ) -> None:
@@ -83,6 +89,16 @@ class Conv2D(Layer):
         self.stride = pair("Conv2D", "stride", stride)
         self.padding = padding
         self.bias = bias
+        if algorithm not in ("auto", "patches", "winograd"):
+            raise ConfigError(
+                f"Conv2D: algorithm must be 'auto', 'patches' or 'winograd', got {algorithm!r}"
+            )
+        if algorithm == "winograd" and not winograd.applies(self.kernel, self.stride):
+            raise ConfigError(
+                f"Conv2D: algorithm='winograd' is for kernels of 3x3 or 5x5 at stride 1, got a kernel of "
+                f"{self.kernel} at stride {self.stride}; leave algorithm at 'auto'"
+            )
+        self.algorithm = algorithm
         self.weight_init = weight_init or FanIn()
         self.bias_init = bias_init or Constant(0.0)
 
@@ -103,34 +119,63 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        (filters, oh, ow), batch = self.output_shape, x.shape[0]
+        (filters, *size), batch = self.output_shape, x.shape[0]
         image = self.padded(x, self._scratch)
         weight = self.parameters["weight"].value
-        y = self._output((filters, oh * ow * batch), x, train)
-        self._cache = convolution.patches(image, self.kernel, self.stride, (oh, ow), self._scratch)
-        convolution.convolve_patches(self._cache, weight, y)
+        y = self._output((filters, *size, batch), x, train)
+        if self._takes_winograd(x):
+            points = winograd.input_points(image, self.kernel[0], tuple(size), self._scratch)
+            kernel_points = winograd.kernel_points(weight, self._scratch)
+            winograd.convolve(points, kernel_points, y, self._scratch)
+            self._cache = points, kernel_points
+        else:
+            col = convolution.patches(image, self.kernel, self.stride, tuple(size), self._scratch)
+            convolution.convolve_patches(col, weight, y.reshape(filters, -1))
+            self._cache = col, None
         if self.bias:
-            y += self.parameters["bias"].value[:, None]
-        return kernels.from_batch_last(y.reshape(filters, oh, ow, batch))
+            y += self.parameters["bias"].value[:, None, None, None]
+        return kernels.from_batch_last(y)
 
     def backward(self, dy: Array) -> Array:
-        self.backward_parameters(dy)
-        (channels, height, width), (filters, *size) = self.input_shape, self.output_shape
+        gradient = self._backward_parameters(dy)
+        _, kernel_points = self._cache
+        (channels, height, width), (_, *size) = self.input_shape, self.output_shape
         (top, bottom), (left, right) = self.pixels
-        dx = self._scratch("dx", (channels, height + top + bottom, width + left + right, dy.shape[0]), dy)
-        flat = kernels.to_batch_last(dy).reshape(filters, -1)
-        weight = self.parameters["weight"].value
-        convolution.patches_input_gradient(flat, weight, self.stride, tuple(size), dx, self._scratch)
+        if kernel_points is not None:
+            dx = winograd.input_gradient(gradient, kernel_points, tuple(size), self._scratch)
+        else:
+            shape = (channels, height + top + bottom, width + left + right, dy.shape[0])
+            dx = self._scratch("dx", shape, dy)
+            weight = self.parameters["weight"].value
+            convolution.patches_input_gradient(
+                gradient, weight, self.stride, tuple(size), dx, self._scratch
+            )
         return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
 
     def backward_parameters(self, dy: Array) -> None:
-        saved = self._saved(dy)
-        flat = kernels.to_batch_last(dy).reshape(self.filters, -1)
+        self._backward_parameters(dy)
+
+    def _backward_parameters(self, dy: Array) -> Array:
+        """Set the parameters' gradients; return that of the outputs in the form that `backward` goes on with."""
+        saved, kernel_points = self._saved(dy)
+        image = kernels.to_batch_last(dy)
+        flat = image.reshape(self.filters, -1)
         weight = self.parameters["weight"]
         weight.grad = self._scratch("dW", weight.value.shape, dy)
-        convolution.patches_weight_gradient(saved, flat, weight.grad)
         if self.bias:
             self.parameters["bias"].grad = flat.sum(axis=1)
+        if kernel_points is None:
+            convolution.patches_weight_gradient(saved, flat, weight.grad)
+            return flat
+        products = winograd.gradient_points(image, self.kernel[0], self._scratch)
+        winograd.weight_gradient(saved, products, weight.grad, self._scratch)
+        return products
+
+    def _takes_winograd(self, x: Array) -> bool:
+        if self.algorithm == "auto":
+            channels = self.input_shape[0]
+            return isinstance(x, np.ndarray) and winograd.pays(channels, self.filters, self.kernel, self.stride)
+        return self.algorithm == "winograd"
 
     def padded(self, x: Array, scratch: convolution.Scratch) -> Array:
         """Return `x` (N, C, H, W) in batch-last memory with its padding."""

@@ -11,6 +11,7 @@ from minidl.initializers import Constant, FanIn, Initializer
 from minidl.kernels import cpu as kernels
 from minidl.kernels import products
 from minidl.layers.base import Layer, Parameter, Shape
+from minidl.layers.outer import OuterProduct, is_thin
 from minidl.random import Seeds
 
 
@@ -83,8 +84,8 @@ class Dense(Layer):
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
         # Inputs from a convolution come in batch-last memory, (D, N); the layers above are fastest if
-        # everything stays in one order.
-        if kernels.is_batch_last(x):
+        # everything stays in one order. Small batches are turned, which costs nothing beside the weights.
+        if kernels.is_batch_last(x) and x.shape[0] > products.LARGEST_BATCH:
             y = self._output((self.units, x.shape[0]), x, train).T
         else:
             y = self._output((x.shape[0], self.units), x, train)
@@ -97,19 +98,23 @@ class Dense(Layer):
     def backward(self, dy: Array) -> Array:
         x = self._saved(dy)
         weight = self.parameters["weight"].value
-        dx = self._scratch("dx", (weight.shape[0], x.shape[0]), x)
+        turned = kernels.is_batch_last(x) or products.better_turned(dy, weight)
+        dx = self._scratch("dx", x.shape[::-1], x).T if turned else self._scratch("dx", x.shape, x)
         parallel.both(
             partial(self.backward_parameters, dy),
             partial(products.dense_backward_input, dy, weight, out=dx),
             work=x.shape[0] * weight.size,
         )
-        return dx.T if kernels.is_batch_last(x) else namespace(x).ascontiguousarray(dx.T)
+        return dx if kernels.is_batch_last(x) else namespace(x).ascontiguousarray(dx)
 
     def backward_parameters(self, dy: Array) -> None:
         x = self._saved(dy)
         weight = self.parameters["weight"]
-        dweight = self._scratch("dW", weight.value.shape, x)
-        weight.grad = products.dense_backward_weight(x, dy, out=dweight)
+        space = partial(self._scratch, "dW", weight.value.shape, x)
+        if is_thin(x, dy):
+            weight.product = OuterProduct(x, dy, space)  # multiplied out when it is needed
+        else:
+            weight.grad = products.dense_backward_weight(x, dy, out=space())
         if self.bias:
             self.parameters["bias"].grad = dy.sum(axis=0)
 

@@ -81,4 +81,5 @@ class Dropout(Layer):
         assert self.generator is not None
         bits = self.generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size]
         kept = (bits >= self._threshold).reshape(*x.shape[1:], x.shape[0])
-        return kept.transpose(-1, *range(kept.ndim - 1))
+        kept = kept.transpose(-1, *range(kept.ndim - 1))
+        return np.ascontiguousarray(kept) if x.flags.c_contiguous else kept

@@ -27,6 +27,9 @@ class BatchNorm(Layer):
         dx     = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
 
     At test time mu and var are running averages of the training batches, and ``dx = gamma / sqrt(var + eps) dy``.
+    A frozen layer (`minidl.transfer.freeze`: gamma and beta both) works so in training, too, and leaves its
+    averages alone: they belong to the features that were learned, and a few images of a new task would
+    spoil them.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ class BatchNorm(Layer):
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
         xp = namespace(x)
+        train = train and not all(parameter.frozen for parameter in self.parameters.values())
         if train:
             mean, var = x.mean(axis=self._axes), x.var(axis=self._axes)
             self._update_running(mean, var, x.size // mean.size)

@@ -66,7 +66,7 @@ class Shards:
             parts[k] = part
 
         parallel.run([partial(run, k) for k in range(self.count)])
-        self._add_gradients()
+        self._add_gradients(0)
         return namespace(dy).concatenate(parts)
 
     def backward_parameters(self, dy: Array, bottom: int) -> None:
@@ -80,10 +80,10 @@ class Shards:
             self._copies[k][bottom].backward_parameters(part)
 
         parallel.run([partial(run, k) for k in range(self.count)])
-        self._add_gradients()
+        self._add_gradients(bottom)
 
-    def _add_gradients(self) -> None:
-        for index, layer in enumerate(self.layers):
+    def _add_gradients(self, bottom: int) -> None:
+        for index, layer in enumerate(self.layers[bottom:], start=bottom):
             for name, parameter in layer.parameters.items():
                 first: Array
                 first, *others = (copies[index].parameters[name].grad for copies in self._copies)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import minidl.layers as L
+from minidl.losses import SoftmaxCrossEntropy
+from minidl.optimizers import SGD
 
 
 def built(layer, input_shape, **parameters):
@@ -70,6 +72,17 @@ def test_conv2d_sums_over_channels():
     equal(layer.parameters["weight"].grad, [[[[1 * 1 + 2 * 10]], [[5 * 1 + 7 * 10]]]])
 
 
+def test_shared_weights_find_a_feature_wherever_it_is():
+    # UU: the same weights look at every place, so a feature that moves by (4, 2) moves its response by (4, 2).
+    layer = built(L.Conv2D(2, 3), (1, 12, 12))
+    feature = np.arange(1.0, 10).reshape(3, 3)
+    here, there = np.zeros((1, 1, 12, 12)), np.zeros((1, 1, 12, 12))
+    here[..., 2:5, 3:6] = there[..., 6:9, 5:8] = feature
+    y, moved = layer.forward(here), layer.forward(there)
+    equal(moved[..., 4:9, 3:8], y[..., 0:5, 1:6])
+    assert not np.allclose(y, moved)
+
+
 def test_conv2d_same_padding_with_an_even_kernel():
     # A 2x2 kernel of ones needs one more row and column; it goes to the bottom and the right.
     # x = 1 2     padded 1 2 0     sums  1+2+3+4  2+4     = 10 6
@@ -91,6 +104,20 @@ def test_max_pool():
         layer.backward(image([10, 20], [30, 40])),
         image([0, 0, 20, 0], [10, 0, 0, 0], [0, 30, 40, 0], [0, 0, 0, 0]),
     )
+
+
+def test_pooling_forgets_where_in_its_window_a_feature_was():
+    # UU: "pooling handles distortions and rotations", as long as they stay within a window.
+    layer = built(L.MaxPool2D(2), (1, 4, 4))
+    outputs = []
+    for row in range(4):
+        for column in range(4):
+            x = np.zeros((1, 1, 4, 4))
+            x[0, 0, row, column] = 7
+            outputs.append(layer.forward(x).tobytes())
+    # sixteen places, four answers, each for four places of one window
+    assert [outputs.count(y) for y in set(outputs)] == [4, 4, 4, 4]
+    assert outputs[0] == outputs[1] == outputs[4] == outputs[5]
 
 
 def test_overlapping_max_pool_adds_what_an_element_wins():
@@ -321,6 +348,29 @@ def test_sequential_is_the_chain_rule():
         "2.weight": 7,
         "2.bias": 1,
     }
+
+
+def test_a_batch_as_a_matrix_is_the_mean_over_its_examples():
+    # UU: the whole mini-batch at once, in matrices. The gradient is that of a loop over the examples, divided by m;
+    # so a step with the mean (UU, eq. 5) at rate m * eta is a step with the sum (eq. 6) at rate eta.
+    model, loss = built(L.Sequential([L.Dense(5), L.Sigmoid(), L.Dense(3)]), (4,)), SoftmaxCrossEntropy()
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 4)), rng.integers(3, size=6)
+
+    def gradients(rows):
+        value = loss.forward(model.forward(x[rows], train=True), y[rows])
+        model.backward(loss.backward())
+        return [value, *(parameter.grad.copy() for _, parameter in model.named_parameters())]
+
+    together = gradients(slice(None))
+    singly = [sum(parts) for parts in zip(*(gradients([k]) for k in range(6)), strict=True)]
+    for of_mean, of_sum in zip(together, singly, strict=True):
+        np.testing.assert_allclose(6 * of_mean, of_sum, rtol=1e-12, atol=1e-15)
+    start = [parameter.value.copy() for _, parameter in model.named_parameters()]
+    gradients(slice(None))
+    SGD(6 * 0.1).step(model.named_parameters())
+    for before, of_sum, (_, parameter) in zip(start, singly[1:], model.named_parameters(), strict=True):
+        np.testing.assert_allclose(parameter.value, before - 0.1 * of_sum, rtol=1e-12)
 
 
 def test_residual_adds_the_input():
