@@ -15,7 +15,7 @@ from typing import IO, Any
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: str = "w", *, sync: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary file that takes the name `path` when the block ends without an error.
 
     Parameters
@@ -24,6 +24,9 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         Final name. Its folder is created when it does not exist.
     mode : {"w", "wb"}
         Text (UTF-8, newlines as written) or bytes.
+    sync : bool
+        Wait until the disk has the file. Without, it is as safe when the process is killed and takes a
+        tenth of the time, but a power failure may leave it empty.
 
     Yields
     ------
@@ -38,14 +41,16 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with os.fdopen(descriptor, mode, **text) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -156,6 +156,16 @@ def test_epsilon_inside_follows_the_formula():
     assert one_weight(Adam(0.1, 0.5, 0.75, eps=0.5), [2, 1]) == pytest.approx([first, second])
 
 
+def test_epsilon_inside_of_adagrad_and_rmsprop_by_hand():
+    # Adagrad, eps = 5: G = 4, step 0.1 * 2 / sqrt(4 + 5); G = 5, step 0.1 / sqrt(10). Outside: 0.1 * 2 / (2 + 5).
+    path = one_weight(Adagrad(0.1, eps=5, eps_inside=True), [2, 1])
+    assert path == pytest.approx([1 - 0.2 / 3, 1 - 0.2 / 3 - 0.1 / math.sqrt(10)])
+    assert one_weight(Adagrad(0.1, eps=5), [2]) == pytest.approx([1 - 0.2 / 7])
+    # RMSProp, gamma = 0.5, eps = 7: G = 2, step 0.2 / 3; G = 1.5, step 0.1 / sqrt(8.5).
+    path = one_weight(RMSProp(0.1, 0.5, eps=7, eps_inside=True), [2, 1])
+    assert path == pytest.approx([1 - 0.2 / 3, 1 - 0.2 / 3 - 0.1 / math.sqrt(8.5)])
+
+
 class TestNesterovForms:
     """On J(w) = w^2 / 2, whose gradient at a point is the point."""
 

@@ -5,7 +5,9 @@ import pytest
 
 from minidl.blocks import BLOCK
 from minidl.errors import ConfigError, StateError
+from minidl.layers import Dense
 from minidl.layers.base import Parameter
+from minidl.losses import MeanSquaredError
 from minidl.optimizers import SGD
 from minidl.regularizers import L1, L2
 
@@ -51,6 +53,23 @@ def test_gradient_agrees_with_central_differences(kind):
         behind = penalty.penalty(net)
         w.value[index] = kept
         assert w.grad[index] == pytest.approx((ahead - behind) / (2 * h), rel=1e-7)
+
+
+def test_squared_error_with_l2_is_ridge_regression():
+    # TUE: RSS(w) + lambda w^T w is least at (X^T X + lambda I)^-1 X^T t. Ours is the mean over n examples plus
+    # strength/2 w^T w: the same divided by n if strength = 2 lambda / n.
+    rng = np.random.default_rng(0)
+    x, t, lam = rng.normal(size=(12, 3)), rng.normal(size=(12, 1)), 5.0
+    layer, loss, penalty = Dense(1, bias=False), MeanSquaredError(), L2(2 * lam / 12)
+    layer.build((3,), dtype=np.float64)
+    w = layer.parameters["weight"]
+    w.value[...] = np.linalg.solve(x.T @ x + lam * np.eye(3), x.T @ t)
+    value = loss.forward(layer.forward(x, train=True), t) + penalty.penalty(layer.named_parameters())
+    assert 12 * value == pytest.approx(((x @ w.value - t) ** 2).sum() + lam * (w.value**2).sum())
+    layer.backward(loss.backward())
+    assert abs(w.grad).max() > 0.01  # of the error alone
+    penalty.add_gradient(layer.named_parameters())
+    np.testing.assert_allclose(w.grad, 0, atol=1e-14)
 
 
 def test_network3_scaling_of_the_lecture():

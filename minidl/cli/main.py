@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
 
 from minidl._version import __version__
-from minidl.cli import data, gradcheck, progression, summary
+from minidl.cli import (
+    data,
+    demo,
+    evaluate,
+    gradcheck,
+    lr_find,
+    plot,
+    precheck,
+    progression,
+    report,
+    summary,
+    train,
+)
 from minidl.errors import MinidlError
 
 # Each module offers add_parser(subparsers), which adds a parser of the module's name, and
 # run(args) -> exit code. They import what they need inside `run`, so that `minidl --help` is quick.
 COMMANDS = {
     "progression": progression,
+    "train": train,
+    "evaluate": evaluate,
     "data": data,
     "gradcheck": gradcheck,
+    "precheck": precheck,
+    "lr-find": lr_find,
+    "plot": plot,
+    "report": report,
     "summary": summary,
+    "demo": demo,
 }
 
 EXIT_USER_ERROR = 2  # argparse uses 2 for a wrong option as well
@@ -40,6 +60,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _nearest(word: str, parser: argparse.ArgumentParser, command: str) -> str:
+    """Return ``"; did you mean --epochs?"`` for a misspelt option of a command, or nothing."""
+    known: set[str] = set()
+    parsers = [parser]
+    while parsers:
+        for action in parsers.pop()._actions:
+            known.update(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                choices = action.choices
+                parsers += [choices[command]] if command in choices else choices.values()
+    near = difflib.get_close_matches(word.partition("=")[0], sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -56,7 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         A wrong option leaves through `SystemExit` with code 2, as argparse does. Any other
         exception is a bug and keeps its traceback.
     """
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(
+            f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown[0], parser, args.command)}"
+        )
     try:
         code = COMMANDS[args.command].run(args)
         sys.stdout.flush()  # a closed pipe shows itself here, not while the interpreter shuts down
@@ -66,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except MinidlError as error:
-        print(f"minidl: error: {error}", file=sys.stderr)
+        line = " ".join(str(error).splitlines())  # a name that the user gave may hold a line break
+        print(f"minidl: error: {line}", file=sys.stderr)
         return EXIT_USER_ERROR
     except OSError as error:
         if error.filename is None:

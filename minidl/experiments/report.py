@@ -15,6 +15,7 @@ from minidl.experiments.records import (
     read_predictions,
     read_progression,
 )
+from minidl.experiments.report_monitoring import monitor_sections, verdict_sections
 from minidl.experiments.report_pictures import (
     curve_sections,
     filter_sections,
@@ -22,6 +23,7 @@ from minidl.experiments.report_pictures import (
     mistake_sections,
 )
 from minidl.experiments.report_tables import (
+    DASH,
     comparison_sections,
     header_sections,
     independence_sections,
@@ -97,7 +99,7 @@ def write_run_report(
     Parameters
     ----------
     run_folder : str or Path
-        Any of ``run.json``, ``history.csv``, ``results.json``, ``checkpoints/`` and
+        Any of ``run.json``, ``history.csv``, ``results.json``, ``checkpoints/``, ``monitor/`` and
         ``test_outputs.safetensors`` may be missing.
     test_images, test_labels : array, optional
         As for `write_progression_report`.
@@ -118,7 +120,10 @@ def write_run_report(
         sections += [Facts([(name, value) for name, value in _flat(results) if value != ""])]
     best = ((results or {}).get("best") or {}).get("epoch")
     history = read_history(folder)
-    sections += [Heading("Training curves"), *curve_sections([("This run", [history])], best_epoch=best)]
+    sections += [Heading("Verdicts"), *verdict_sections(folder, history)]
+    sections += [Heading("Training curves")]
+    sections += curve_sections([("This run", [history])], best_epoch=best, scales=("linear", "log"))
+    sections += monitor_sections(folder, _batches(run))
     sections += [Heading("First-layer filters"), *filter_sections([("This run", read_first_weight(folder))])]
     predictions = read_predictions(folder)
     if predictions is not None:
@@ -129,9 +134,62 @@ def write_run_report(
     if run is None:
         sections += [Paragraph("There is no readable run.json.")]
     else:
+        sections += [Facts(_summary(run)), Paragraph("All of run.json:")]
         sections += [Code(json.dumps(run, indent=2, ensure_ascii=False))]
     path = folder.resolve()
     return write_report(folder / "report.html", f"Run {path.parent.name}/{path.name}", sections)
+
+
+def _batches(run: dict[str, Any] | None) -> int | None:
+    """Return the steps per epoch that ``run.json`` names."""
+    training = (run or {}).get("training")
+    batches = training.get("batches") if isinstance(training, dict) else None
+    return batches if isinstance(batches, int) and batches > 0 else None
+
+
+def _summary(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the choices of a run in a few words each."""
+    training: Any = run.get("training")
+    training = training if isinstance(training, dict) else {}
+    train: Any = training.get("train")
+    train = train if isinstance(train, dict) else {}
+    pairs = [
+        ("Layers", _layers(training.get("layers"))),
+        ("Loss", _call(training.get("loss"))),
+        ("Optimizer", _call(training.get("optimizer"))),
+        ("Regularizers", ", ".join(map(_call, training.get("regularizers") or []))),
+        ("Schedule", _call(training.get("schedule"))),
+        ("Augmentation", _call(train.get("augment"))),
+        ("Batch size", text(train.get("batch_size"))),
+        ("Epochs", text(training.get("epochs"))),
+        ("Training examples", text(train.get("examples"))),
+        ("Seed", text(run.get("seed"))),
+        ("Started", text(run.get("started"))),
+    ]
+    return [(name, value) for name, value in pairs if value not in ("", DASH)]
+
+
+def _call(described: Any) -> str:
+    """Return a described object as it would be written: ``Momentum(lr=0.1, momentum=0.9)``."""
+    if not isinstance(described, dict) or "class" not in described:
+        return "" if described is None else str(described)
+    options = (
+        f"{name}={_call(value) if isinstance(value, dict) else value}"
+        for name, value in described.items()
+        if name not in ("class", "name") and value is not None
+    )
+    return f"{described['class']}({', '.join(options)})"
+
+
+def _layers(layers: Any) -> str:
+    if not isinstance(layers, dict):
+        return ""
+    containers = {path.rpartition(".")[0] for path in layers} | {"model"}
+    return ", ".join(
+        str(layer.get("class", path)) + (f"({layer['units']})" if "units" in layer else "")
+        for path, layer in layers.items()
+        if isinstance(layer, dict) and (path not in containers or len(layers) == 1)
+    )
 
 
 def best_run(folder: Path, rungs: list[dict[str, Any]]) -> tuple[str, Path | None]:

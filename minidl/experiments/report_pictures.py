@@ -39,9 +39,12 @@ def ladder_section(results: dict[str, Any]) -> list[Section]:
 
 
 def curve_sections(
-    runs: list[tuple[str, list[Curves | None]]], *, best_epoch: int | None = None
+    runs: list[tuple[str, list[Curves | None]]],
+    *,
+    best_epoch: int | None = None,
+    scales: tuple[str, ...] = ("log",),
 ) -> list[Section]:
-    """Return the curves of every named group of runs."""
+    """Return the curves of every named group of runs, once for each scale, "linear" or "log"."""
     pictures, missing = [], []
     for name, histories in runs:
         found = [history for history in histories if history is not None]
@@ -49,10 +52,11 @@ def curve_sections(
             missing.append(name)
             continue
         several = f", {len(found)} runs" if len(found) > 1 else ""
-        figure = training_curves(found, log=True, title=name + several, best_epoch=best_epoch)
-        pictures.append(
-            Picture(figure, alt=f"{name}: loss and error rate against epochs, {_summary(found[0])}")
-        )
+        for scale in scales:
+            title = f"{name}{several}" + (f", {scale} scale" if len(scales) > 1 else "")
+            figure = training_curves(found, log=scale == "log", title=title, best_epoch=best_epoch)
+            drawn = "loss and error rate" if scale == "log" else "loss and accuracy"
+            pictures.append(Picture(figure, alt=f"{name}: {drawn} against epochs, {_summary(found[0])}"))
     sections: list[Section] = []
     if pictures:
         note = (
@@ -111,10 +115,9 @@ def mistake_sections(
         ]
     classes = data.get("classes")
     matrix = confusion_matrix(predictions, labels, len(classes) if classes else None)
-    wrong = int((predictions != labels).sum())
-    sentence = (
-        f"Of {len(labels):,} test images, {name} gets {wrong:,} wrong ({100 * wrong / len(labels):.2f} %)."
-    )
+    wrong, split = int((predictions != labels).sum()), data.get("split", "test")
+    share = 100 * wrong / len(labels)
+    sentence = f"Of {len(labels):,} {split} images, {name} gets {wrong:,} wrong ({share:.2f} %)."
     if data.get("is_mnist") and "ensemble" in name:
         sentence += " The lecture's ensemble gets 33 of 10,000 wrong."
     sections: list[Section] = [
@@ -137,7 +140,7 @@ def mistake_sections(
         ]
     gallery = Picture(
         error_gallery(images, labels, predictions, classes=classes),
-        alt=f"The test images that {name} gets wrong, with true and predicted class",
+        alt=f"The {split} images that {name} gets wrong, with true and predicted class",
         caption="True class at the upper right, predicted class at the lower right, position below.",
         format="png",
     )

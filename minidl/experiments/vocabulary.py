@@ -60,6 +60,43 @@ def schedules() -> Names:
     return _classes(module, module.Schedule)
 
 
+def augmentations() -> Names:
+    """Augmentations, those that combine others included."""
+    from minidl.data import augment as module
+
+    return _classes(module, module.Augmentation)
+
+
+def mixes() -> Names:
+    """Ways to blend the examples of a batch."""
+    from minidl.data import mix as module
+
+    return _classes(module, module.Mix)
+
+
+def callbacks() -> Names:
+    """What hangs on the training loop; the guard and the progress bar hang there anyway."""
+    from minidl import training as module
+
+    found = _classes(module, module.Callback)
+    return {name: item for name, item in found.items() if item not in (module.NaNGuard, module.Progress)}
+
+
+def monitors() -> Names:
+    """Callbacks that watch a training."""
+    from minidl import monitoring as module
+    from minidl.training.callbacks import Callback
+
+    return _classes(module, Callback)
+
+
+def samplers() -> Names:
+    """What chooses the examples of an epoch; each takes the labels as its first argument."""
+    from minidl.data.resample import BalancedSampling, OverSampling, UnderSampling
+
+    return {kind.__name__: kind for kind in (BalancedSampling, OverSampling, UnderSampling)}
+
+
 def _classes(module: ModuleType, base: type) -> Names:
     public = inspect.getmembers(module, inspect.isclass)
     return {

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend import to_cpu
+from minidl.errors import ConfigError
 from minidl.gradcheck.comparison import Arrays, Comparison, Gradient, pair
 from minidl.gradcheck.differences import STEP, Objective, projection, separated
 from minidl.gradcheck.frozen import (
@@ -188,6 +189,7 @@ def check_model(
     h: float = STEP,
     rtol: float = 1e-5,
     atol: float | None = None,
+    loss_scale: float = 1.0,
 ) -> GradientReport:
     """Check the gradient of loss plus penalties for a real model on real data.
 
@@ -213,12 +215,19 @@ def check_model(
         As for `check_layer`.
     rtol : float
         Ten times that of a layer: the rounding errors of a deep model add up.
+    loss_scale : float
+        The loss, with its penalties, is multiplied by this for the check, and the report's numbers are
+        those of the scaled loss. For a loss so small by its definition, such as a mean over very many
+        terms, that its gradients are below 1e-9 (FAU, cs231n): beside a loss far below one `atol` lets
+        any gradient pass. Scaling does not bring back digits that the loss has lost to rounding.
 
     Returns
     -------
     GradientReport
     """
     regularizers = list(regularizers)
+    if not 0 < loss_scale < np.inf:
+        raise ConfigError(f"check_model: loss_scale must be a finite number above 0, got {loss_scale!r}")
     name = getattr(model, "name", None) or type(model).__name__
     require_methods(model, name, "forward", "backward")
     require_methods(loss, type(loss).__name__, "forward", "backward")
@@ -242,7 +251,10 @@ def check_model(
         for regularizer in regularizers:
             regularizer.add_gradient(parameters_of(twin))
         passes.append({"dx": None if dx is None else np.array(dx), **run.gradients()})
-    objective = Objective(evaluate, [np.ones(())], base, len(x))
+    passes = [
+        {key: None if grad is None else grad * loss_scale for key, grad in found.items()} for found in passes
+    ]
+    objective = Objective(evaluate, [np.full((), float(loss_scale))], base, len(x))
     tensors = {"dx": x, **{path: parameter.value for path, parameter in parameters_of(twin)}}
     comparison = Comparison(objective, h, rtol, atol, max_entries, generator)
     gradients = pair(passes[0], passes[1], repeatable=not problems)

@@ -56,9 +56,22 @@ class Comparison:
             return [self._unusable(name, array, found)]
         if self.max_entries is None or self.max_entries >= array.size:
             return [self._entries(name, array, gradient, np.arange(array.size))]
-        chosen = np.sort(self.generator.choice(array.size, self.max_entries, replace=False))
+        chosen = self._sample(found, self.max_entries)
         directions = [self._direction(f"{name} (random direction {k})", array, found) for k in (1, 2)]
         return [self._entries(name, array, gradient, chosen), *directions]
+
+    def _sample(self, gradient: np.ndarray, count: int) -> np.ndarray:
+        """Draw entries: half of them where the gradient is not zero, the others anywhere.
+
+        Below units that are off and behind the black border of an image most of a gradient is zero,
+        and a handful of zeros would say nothing about it.
+        """
+        alive = np.flatnonzero(gradient)
+        first = self.generator.choice(alive, min(count - count // 2, len(alive)), replace=False)
+        others = np.ones(gradient.size, bool)
+        others[first] = False
+        rest = self.generator.choice(np.flatnonzero(others), count - len(first), replace=False)
+        return np.sort(np.concatenate([first, rest]))
 
     def _entries(self, name: str, array: np.ndarray, gradient: Gradient, chosen: np.ndarray) -> TensorReport:
         assert gradient.value is not None

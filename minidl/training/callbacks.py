@@ -18,7 +18,8 @@ class Callback:
 
     A callback reads and may change the public attributes of the `Trainer` it is given: `model`,
     `optimizer`, `loss`, `history`, `epoch` (from 1), `epochs`, `batch` (from 0), `batches`,
-    `inputs`, `loss_sum`, and `stop`, which ends the training when set to True.
+    `inputs`, `batch_loss` and `loss_sum` (a number on the CPU, elsewhere an array on the device), and
+    `stop`, which ends the training when set to True.
 
     A callback whose behaviour depends on earlier epochs also offers ``state_dict()`` (names to
     arrays, numbers or text) and ``load_state_dict(state)``; both travel with the checkpoint.
@@ -27,9 +28,24 @@ class Callback:
     ----------
     order : int
         Callbacks run in increasing order; those of equal order as they were given.
+    changes_training : bool
+        Whether what the run becomes or leaves behind depends on the callback's options. These are then
+        written to ``run.json``, each argument of the class from the attribute of its name, and a run is
+        only resumed with the same.
+    needs_all_epochs : bool
+        Whether it goes by the share of the training that is done, like a schedule: such a run cannot be
+        resumed with more epochs.
     """
 
     order = 0
+    changes_training = False
+    needs_all_epochs = False
+
+    def on_setup(self, trainer: Any, train: Any, validation: Any) -> None:
+        """First of all, with the data given to `fit`; also when a finished run is only loaded.
+
+        Nothing has been written yet: this is the place to refuse what does not fit.
+        """
 
     def on_fit_start(self, trainer: Any) -> None:
         """Before the first epoch, or the first one after resuming."""
@@ -40,8 +56,17 @@ class Callback:
     def on_loss(self, trainer: Any) -> None:
         """After the loss of a batch is known and before it is propagated back."""
 
+    def on_gradients(self, trainer: Any) -> None:
+        """After the backward pass and the regularizers, before the optimizer's step.
+
+        Like `on_loss`, called only where a class defines it.
+        """
+
     def on_batch_end(self, trainer: Any) -> None:
         """After the optimizer's step. Like `on_loss`, called only where a class defines it."""
+
+    def on_validation_start(self, trainer: Any) -> None:
+        """After the epoch's updates, before the validation, where there is one."""
 
     def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
         """After the epoch's updates and the validation; `row` is the epoch's line of the history."""
@@ -79,6 +104,50 @@ class NaNGuard(Callback):
         check_finite(value, trainer.model, trainer.inputs, where, trainer.optimizer.lr)
 
 
+def is_better(value: float, than: float | None, metric: str, margin: float = 0.0) -> bool:
+    """Whether a validation accuracy is higher, or a loss lower, by more than `margin`.
+
+    Parameters
+    ----------
+    value : float
+        NaN is never better.
+    than : float or None
+        Every number is better than None, "none so far", and than NaN.
+    metric : {"accuracy", "loss"}
+    margin : float
+        Zero or more.
+    """
+    if math.isnan(value):
+        return False
+    if than is None or math.isnan(than):
+        return True
+    return value > than + margin if metric == "accuracy" else value < than - margin
+
+
+def check_metric(who: str, metric: str) -> None:
+    """Raise a `ConfigError` unless `metric` is "accuracy" or "loss"."""
+    if metric not in ("accuracy", "loss"):
+        raise ConfigError(f"{who}: metric must be 'accuracy' or 'loss', got {metric!r}")
+
+
+def validation_value(row: dict[str, Any], metric: str) -> float | None:
+    """Return an epoch's validation accuracy or loss; None if it was not validated.
+
+    Raises
+    ------
+    ConfigError
+        If it was validated but has no accuracy.
+    """
+    if "val_loss" not in row:
+        return None
+    if f"val_{metric}" not in row:
+        raise ConfigError(
+            "the best epoch cannot be judged by accuracy: the targets are not classes; "
+            "use keep_best='loss' or keep_best=None, and metric='loss' for EarlyStopping"
+        )
+    return row[f"val_{metric}"]
+
+
 class BestWeights(Callback):
     """Keep a copy of the weights of the best epoch so far.
 
@@ -104,8 +173,7 @@ class BestWeights(Callback):
     order = -50
 
     def __init__(self, metric: str = "accuracy", ties: str = "later") -> None:
-        if metric not in ("accuracy", "loss"):
-            raise ConfigError(f"BestWeights: metric must be 'accuracy' or 'loss', got {metric!r}")
+        check_metric("BestWeights", metric)
         if ties not in ("later", "earlier"):
             raise ConfigError(f"BestWeights: ties must be 'later' or 'earlier', got {ties!r}")
         self.metric = metric
@@ -142,14 +210,9 @@ class BestWeights(Callback):
             self.epoch, self.value, self.weights = None, None, {}
 
     def on_epoch_end(self, trainer: Any, row: dict[str, Any]) -> None:
-        if "val_loss" not in row:
-            return
-        if f"val_{self.metric}" not in row:
-            raise ConfigError(
-                "the best epoch cannot be judged by accuracy: the targets are not classes; "
-                "use keep_best='loss' or keep_best=None"
-            )
-        self.update(trainer.model, trainer.epoch, row[f"val_{self.metric}"])
+        value = validation_value(row, self.metric)
+        if value is not None:
+            self.update(trainer.model, trainer.epoch, value)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch, its value and its weights."""
@@ -164,13 +227,8 @@ class BestWeights(Callback):
         }
 
     def _is_better(self, value: float) -> bool:
-        if math.isnan(value):
-            return False
-        if self.value is None:
-            return True
-        if value == self.value:
-            return self.ties == "later"
-        return value > self.value if self.metric == "accuracy" else value < self.value
+        tie = value == self.value and self.ties == "later"
+        return tie or is_better(value, self.value, self.metric)
 
 
 class Progress(Callback):

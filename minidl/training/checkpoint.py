@@ -22,10 +22,11 @@ import numpy as np
 from minidl.backend import Array, to_cpu, to_device
 from minidl.errors import CheckpointError, ConfigError
 from minidl.files import atomic_write
+from minidl.freezing import learning, restore_learning
 from minidl.training.evaluate import model_device
 
 FORMAT = 1
-_KEY = "minidl"  # our entry in the metadata; files of other programs do not have it
+FILE_KEY = "minidl"  # our entry in the metadata; files of other programs do not have it
 
 
 def write_checkpoint(path: str | Path, tensors: dict[str, Array], state: dict[str, Any]) -> None:
@@ -43,7 +44,7 @@ def write_checkpoint(path: str | Path, tensors: dict[str, Array], state: dict[st
     # Not np.ascontiguousarray: it turns 0-d arrays into 1-d ones.
     host = {name: np.asarray(to_cpu(x), order="C") for name, x in tensors.items()}
     header = json.dumps({"format": FORMAT, "crc32": _checksum(host), "state": state})
-    data = numpy_io.save(host, metadata={_KEY: header})
+    data = numpy_io.save(host, metadata={FILE_KEY: header})
     with atomic_write(path, "wb") as stream:
         stream.write(data)
 
@@ -63,13 +64,13 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     """
     path = Path(path)
     tensors, metadata = read_safetensors(path)
-    if _KEY not in metadata:
+    if FILE_KEY not in metadata:
         raise CheckpointError(
             f"{path}: this safetensors file is not a minidl checkpoint; "
             "plain weights are read with minidl.training.import_weights"
         )
     try:
-        header = json.loads(metadata[_KEY])
+        header = json.loads(metadata[FILE_KEY])
         version, checksum, state = header["format"], header["crc32"], header["state"]
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path}: the checkpoint's state is damaged; use another") from None
@@ -160,7 +161,7 @@ def capture(model: Any, optimizer: Any, callbacks: dict[str, Any]) -> tuple[dict
     states = {name: generator.bit_generator.state for name, generator in model.named_generators()}
     # The states of some generators (MT19937, Philox) hold arrays, which become lists.
     generators = json.loads(json.dumps(states, default=np.ndarray.tolist))
-    return tensors, {"scalars": scalars, "generators": generators}
+    return tensors, {"scalars": scalars, "generators": generators, **learning(model)}
 
 
 def restore(
@@ -185,6 +186,7 @@ def restore(
             f"this run has {_names(owners, generators)}"
         )
     model.load_state_dict(_below(tensors, "model/"))
+    restore_learning(model, state)
     device = model_device(model)
     for group, owner in owners.items():
         arrays = {name: to_device(x, device) for name, x in _below(tensors, f"{group}/").items()}

@@ -11,9 +11,15 @@ BatchNorm           gamma, beta              weight, bias
 BatchNorm           batches                  num_batches_tracked
 ==================  =======================  ============================
 
-Convolution kernels, (out, in, kh, kw) and cross-correlated in both, go as they are. In PyTorch::
+Convolution kernels, (out, in, kh, kw) and cross-correlated in both, go as they are. Layers inside a
+`Sequential`, `Residual` (body, shortcut) or `Branches` keep their dotted names. In PyTorch::
 
     model.load_state_dict(safetensors.torch.load_file(path))
+
+`minidl.training.torch_source` writes the source of such a model. A batch normalisation has the same `eps`
+(inside the root) and the same unbiased running variance in both, but PyTorch's momentum is the weight of
+the new batch: 0.1 there is 0.9 here. In training, minidl's running averages start as the plain mean of the
+batches seen, PyTorch's as 0 and 1; from batch ``1 / (1 - momentum)`` on both follow the same rule.
 """
 
 from __future__ import annotations
@@ -40,7 +46,10 @@ def export_weights(model: Any, path: str | Path) -> None:
     model : Layer
     path : str or Path
     """
-    tensors = {name: np.asarray(_turned(x, turn), order="C") for name, x, turn in _entries(model)}
+    arrays = model.state_dict()
+    tensors = {
+        name: np.asarray(_turned(arrays[ours], turn), order="C") for ours, name, turn in torch_entries(model)
+    }
     data = safetensors_numpy().save(tensors, metadata={"format": "pt"})
     with atomic_write(path, "wb") as stream:
         stream.write(data)
@@ -62,45 +71,35 @@ def import_weights(model: Any, path: str | Path) -> None:
         shape; the model is unchanged then. A missing ``num_batches_tracked`` is left as it is.
     """
     tensors, _ = read_safetensors(path)
-    own = {name: (x, turn) for name, x, turn in _entries(model)}
+    arrays = model.state_dict()
+    own = {name: (arrays[ours], turn, ours) for ours, name, turn in torch_entries(model)}
     problems = [
         f"missing {name}" for name in own if name not in tensors and not name.endswith("num_batches_tracked")
     ]
     problems += [f"unexpected {name}" for name in tensors if name not in own]
     problems += [
         f"{name} has shape {tensors[name].shape} where the model has {_turned(x, turn).shape}"
-        for name, (x, turn) in own.items()
+        for name, (x, turn, _) in own.items()
         if name in tensors and tensors[name].shape != _turned(x, turn).shape
     ]
     if problems:
         raise CheckpointError(f"{path}: these weights do not fit the model: {'; '.join(problems)}")
     state = dict(model.state_dict())
-    for (name, (_, turn)), path_here in zip(own.items(), _paths(model), strict=True):
+    for name, (_, turn, ours) in own.items():
         if name in tensors:
-            state[path_here] = _turned(tensors[name], turn)
+            state[ours] = _turned(tensors[name], turn)
     model.load_state_dict(state)
 
 
-def _entries(model: Any) -> list[tuple[str, Array, bool]]:
-    """Return (PyTorch's name, our array, whether it is to be transposed) of every array."""
+def torch_entries(model: Any) -> list[tuple[str, str, bool]]:
+    """Return (our name, PyTorch's name, whether its axes are swapped there) of every array of a model."""
     entries = []
     for path, layer in model.named_layers():
-        names = _BATCHNORM if isinstance(layer, BatchNorm) else {}
-        for name, x in _arrays(layer).items():
-            torch_name = names.get(name, name)
-            entries.append((_join(path, torch_name), x, isinstance(layer, Dense) and name == "weight"))
+        renamed = _BATCHNORM if isinstance(layer, BatchNorm) else {}
+        for name in [*(getattr(layer, "parameters", None) or {}), *(getattr(layer, "buffers", None) or {})]:
+            turned = isinstance(layer, Dense) and name == "weight"
+            entries.append((_join(path, name), _join(path, renamed.get(name, name)), turned))
     return entries
-
-
-def _paths(model: Any) -> list[str]:
-    """Return our dotted names, in the order of `_entries`."""
-    return [_join(path, name) for path, layer in model.named_layers() for name in _arrays(layer)]
-
-
-def _arrays(layer: Any) -> dict[str, Array]:
-    parameters = getattr(layer, "parameters", None) or {}
-    values = {name: parameter.value for name, parameter in parameters.items()}
-    return {**values, **(getattr(layer, "buffers", None) or {})}
 
 
 def _turned(x: Array, turn: bool) -> np.ndarray:

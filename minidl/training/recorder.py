@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from minidl.errors import CheckpointError
+from minidl.freezing import learning
 from minidl.training.checkpoint import capture, restore, safetensors_numpy
 from minidl.training.evaluate import model_device, model_dtype
 from minidl.training.history import History
@@ -54,7 +58,7 @@ class Recorder:
             **self._options,
             "epochs": trainer.epochs,
             "batches": trainer.batches,
-            "train": describe(train),
+            "train": describe(train, depth=8),  # augmentations are made of others
             "validation": describe(validation),
             "layers": describe_model(trainer.model),
         }
@@ -70,7 +74,8 @@ class Recorder:
         else:
             self.folder.sweep()
             # A schedule is a function of the progress towards `epochs`: with more it is another run.
-            self.folder.check(configuration, ignore=() if trainer.schedule else ("training.epochs",))
+            bound = trainer.schedule or any(callback.needs_all_epochs for callback in trainer.callbacks)
+            self.folder.check(configuration, ignore=() if bound else ("training.epochs",))
         if self.folder.last.exists():
             self._resume()
         else:
@@ -96,7 +101,14 @@ class Recorder:
         self._saved, self._pending = state["epoch"], None
 
     def how_to_resume(self) -> str:
-        """Say what is saved, and the call that goes on from there."""
+        """Say what is saved, and the call or the command that goes on from there.
+
+        A config with a ``command`` is that of a command of minidl, which has an option ``--resume``.
+        """
+        config = self._configuration["config"]
+        if isinstance(config, dict) and "command" in config:
+            folder = shlex.quote(str(self.folder.path))
+            return f"{self._saved} completed epochs are saved; to go on: minidl {config['command']} --resume {folder}"
         return (
             f"{self._saved} completed epochs are saved in {self.folder.path}; to go on, build the same "
             f"Trainer with run_dir={str(self.folder.path)!r} and call fit(..., resume=True)"
@@ -153,14 +165,16 @@ class Recorder:
                 "parameters": sum(int(p.value.size) for _, p in trainer.model.named_parameters()),
                 "final": trainer.history.rows[-1],
                 "best": trainer.history.rows[trainer.best.epoch - 1] if kept else None,
+                "weights": "best" if kept and trainer.restores_best else "last",
                 **{name: sum(row.get(name, 0.0) for row in trainer.timings) for name in SECONDS},
             }
         )
 
     def _stateful(self) -> dict[str, Any]:
-        """Return the callbacks that have something to save, by place and class."""
+        """Return the callbacks that have something to save, by place and class, and such a loss."""
         stateful = [callback for callback in self.trainer.callbacks if hasattr(callback, "state_dict")]
-        return {f"{index}-{type(callback).__name__}": callback for index, callback in enumerate(stateful)}
+        named = {f"{index}-{type(callback).__name__}": callback for index, callback in enumerate(stateful)}
+        return {**named, "loss": self.trainer.loss} if hasattr(self.trainer.loss, "state_dict") else named
 
 
 def _options(trainer: Any) -> dict[str, Any]:
@@ -168,7 +182,8 @@ def _options(trainer: Any) -> dict[str, Any]:
     optimizer.pop("steps", None)  # a count, restored with the optimizer's state
     if trainer.schedule is not None:  # it sets these before every step
         optimizer.pop("lr", None)
-        if hasattr(trainer.schedule, "momentum"):
+        momentum = getattr(trainer.schedule, "momentum", None)
+        if momentum is not None and momentum(0.0) is not None:
             optimizer.pop("momentum", None)
     best = trainer.best
     return {
@@ -176,6 +191,23 @@ def _options(trainer: Any) -> dict[str, Any]:
         "optimizer": optimizer,
         "regularizers": describe(trainer.regularizers),
         "schedule": describe(trainer.schedule),
-        "callbacks": [type(each).__name__ for each in trainer.callbacks if hasattr(each, "state_dict")],
+        "callbacks": _callbacks(trainer.callbacks),
         "keep_best": None if best is None else {"metric": best.metric, "ties": best.ties},
+        **learning(trainer.model),
     }
+
+
+def _callbacks(callbacks: Iterable[Any]) -> dict[str, Any]:
+    """Return the callbacks on which a resumed run depends by class name, with the options that matter."""
+    described: dict[str, Any] = {}
+    for callback in callbacks:
+        if not (callback.changes_training or hasattr(callback, "state_dict")):
+            continue
+        kind = type(callback)
+        same = sum(name.partition("-")[0] == kind.__name__ for name in described)
+        # By the arguments of the class: other public attributes change while training.
+        options = inspect.signature(kind).parameters if callback.changes_training else ()
+        described[f"{kind.__name__}-{same + 1}" if same else kind.__name__] = {
+            name: describe(getattr(callback, name)) for name in options
+        }
+    return described

@@ -6,11 +6,14 @@
 ``timings.csv``                         seconds per epoch, which are never identical
 ``checkpoints/last.safetensors``        the run as of its last checkpoint: the only truth
 ``checkpoints/best.safetensors``        the weights of the best epoch, for use elsewhere
-``results.json``                        written when the run has ended
+``checkpoints/snapshot-01.safetensors`` and so on: weights on the way, by `Snapshots`
+``results.json``                        written when the run has ended: the last and the best epoch, and as
+                                        ``"weights"`` whose weights `fit` left in the model (see `EarlyStopping`)
 ======================================  ==========================================================
 
-Everything but ``run.json`` and ``timings.csv`` follows from ``last.safetensors`` and is written
-after it, so a crash between two writes is mended by writing them again.
+Everything but ``run.json``, ``timings.csv`` and the snapshots follows from ``last.safetensors`` and is
+written after it, so a crash between two writes is mended by writing them again. A snapshot is written
+when it is taken, before the checkpoint that counts it, and again when the steps to it are repeated.
 """
 
 from __future__ import annotations
@@ -147,6 +150,10 @@ class RunFolder:
         """Write the weights of the best epoch."""
         tensors = {f"model/{name}": x for name, x in weights.items()}
         write_checkpoint(self.best, tensors, {"epoch": epoch, "metric": f"val_{metric}", "value": value})
+
+    def snapshot(self, number: int) -> Path:
+        """Return the file of a snapshot, counted from 1."""
+        return self.last.with_name(f"snapshot-{number:02d}.safetensors")
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write ``results.json``; numbers that are not finite become null."""

@@ -16,7 +16,8 @@ import numpy as np
 
 from minidl.errors import ConfigError, StateError
 from minidl.training.callbacks import BestWeights, Callback, NaNGuard, Progress
-from minidl.training.evaluate import count_correct, evaluate, model_device
+from minidl.training.early_stopping import EarlyStopping
+from minidl.training.evaluate import count_correct, evaluate, input_scaling, main_task, model_device
 from minidl.training.history import History
 from minidl.training.recorder import Recorder
 from minidl.training.run_folder import RunFolder
@@ -32,7 +33,8 @@ class Trainer:
     model : Layer
         Built.
     loss, optimizer
-        A loss and an optimizer of minidl, or objects with the same methods.
+        A loss and an optimizer of minidl, or objects with the same methods. What the loss offers as
+        ``named_parameters()`` is trained with the model's parameters (`minidl.multitask`).
     regularizers : sequence, optional
         Each adds its gradient after the loss's own.
     schedule : callable, optional
@@ -47,7 +49,7 @@ class Trainer:
         resumed by a trainer of the same config.
     keep_best : {"accuracy", "loss", None}
         Which validation number chooses the weights that `restore_best` puts back. A `BestWeights`
-        among the callbacks takes its place.
+        among the callbacks takes its place, otherwise the metric of an `EarlyStopping` does.
     progress : bool
         Show a progress bar when stderr is a terminal.
     seed : int
@@ -69,6 +71,8 @@ class Trainer:
         Set to True to end the training: after the epoch, or at once if set in `on_batch_end`
         (the unfinished epoch then leaves no row).
     best : BestWeights or None
+    restores_best : bool
+        Whether `fit` ends by putting the best weights into the model: with an `EarlyStopping`.
 
     Examples
     --------
@@ -98,8 +102,11 @@ class Trainer:
         self.regularizers = list(regularizers)
         self.schedule = schedule
         self.callbacks = list(callbacks)
-        if keep_best and not any(isinstance(callback, BestWeights) for callback in self.callbacks):
-            self.callbacks.append(BestWeights(keep_best))
+        stopper = next((callback for callback in self.callbacks if isinstance(callback, EarlyStopping)), None)
+        self.restores_best = stopper is not None
+        judge = keep_best if stopper is None else stopper.agreed_metric(keep_best)
+        if judge and not any(isinstance(callback, BestWeights) for callback in self.callbacks):
+            self.callbacks.append(BestWeights(judge))
         if not any(isinstance(callback, NaNGuard) for callback in self.callbacks):
             self.callbacks.append(NaNGuard())
         if progress and sys.stderr.isatty():  # elsewhere not even an empty call per batch
@@ -111,6 +118,7 @@ class Trainer:
         self.stop = False
         self.inputs: Any = None
         self.loss_sum: Any = 0.0
+        self.batch_loss: Any = 0.0
         self._recorder = None
         if run_dir is not None:
             self._recorder = Recorder(self, RunFolder(run_dir), checkpoint_every, config, seed)
@@ -124,7 +132,7 @@ class Trainer:
             Or anything with a length and ``epoch(e)``, whose batches depend on `e` alone.
         epochs : int
         validation : Split or Loader, optional
-            Evaluated after every epoch. Bytes are scaled as in `train`.
+            Evaluated after every epoch. Bytes are scaled and standardised as in `train`.
         resume : bool
             Go on from the checkpoint in `run_dir` where there is one. Of a finished run the final
             weights and the history are restored, and nothing is trained. Without a schedule a run
@@ -152,12 +160,22 @@ class Trainer:
         if resume and self._recorder is None:
             raise ConfigError("Trainer.fit: resume=True needs the run's folder; give Trainer a run_dir")
         self.epochs, self.batches, self.stop = epochs, len(train), False
+        for callback in self.callbacks:
+            callback.on_setup(self, train, validation)
         self.history, self.timings = History(), History()
         if self._recorder is not None:
             self._recorder.open(train, validation, resume)
         if len(self.history) < epochs and not self.stop:
             self._fit(train, validation)
+        # Only now, after everything is on disk: the checkpoint must stay the state to go on from.
+        if self.restores_best and self.best is not None and self.best.epoch is not None:
+            self.restore_best()
         return self.history
+
+    @property
+    def run_folder(self) -> RunFolder | None:
+        """The run's folder; None without `run_dir`."""
+        return None if self._recorder is None else self._recorder.folder
 
     def restore_best(self) -> None:
         """Put the weights of the best epoch into the model.
@@ -174,7 +192,7 @@ class Trainer:
     # The loop ------------------------------------------------------------------------------------
 
     def _fit(self, train: Any, validation: Any) -> None:
-        parameters = list(self.model.named_parameters())
+        parameters = [*self.model.named_parameters(), *_own_parameters(self.loss)]
         interrupted = False
         try:
             for callback in self.callbacks:
@@ -209,7 +227,9 @@ class Trainer:
                 return
             trained = time.perf_counter()
             if validation is not None:
-                score = evaluate(self.model, self.loss, validation, scale=getattr(train, "scale", 1 / 255))
+                for callback in self.callbacks:
+                    callback.on_validation_start(self)
+                score = evaluate(self.model, self.loss, validation, **input_scaling(train))
                 row["val_loss"] = score.loss
                 if score.accuracy is not None:
                     row["val_accuracy"] = score.accuracy
@@ -227,6 +247,7 @@ class Trainer:
         model, loss, optimizer, schedule = self.model, self.loss, self.optimizer, self.schedule
         backward = getattr(model, "backward_parameters", model.backward)  # the gradient of x is not needed
         on_loss, on_batch_end = self._per_batch("on_loss"), self._per_batch("on_batch_end")
+        on_gradients = self._per_batch("on_gradients")
         on_host = model_device(model) == "cpu"
         done, total = (self.epoch - 1) * self.batches, self.epochs * self.batches
         self.loss_sum, examples = 0.0, 0
@@ -239,16 +260,19 @@ class Trainer:
             value = loss.forward(outputs, y)
             self.batch, self.inputs = batch, x
             # Elsewhere the sum stays on the device: reading it would make the host wait every step.
-            self.loss_sum += (float(value) if on_host else value) * len(x)
+            self.batch_loss = float(value) if on_host else value
+            self.loss_sum += self.batch_loss * len(x)
             for hook in on_loss:
                 hook(self)
             if correct is not None:
-                hits = count_correct(outputs, y)
+                hits = count_correct(*main_task(loss, outputs, y))
                 correct = None if hits is None else correct + hits
             examples += len(x)
             backward(loss.backward())
             for regularizer in self.regularizers:
                 regularizer.add_gradient(parameters)
+            for hook in on_gradients:
+                hook(self)
             optimizer.step(parameters)
             for hook in on_batch_end:
                 hook(self)
@@ -265,8 +289,9 @@ class Trainer:
     def _follow(self, schedule: Callable[[float], float], progress: float) -> None:
         self.optimizer.lr = schedule(progress)
         momentum = getattr(schedule, "momentum", None)
-        if momentum is not None and hasattr(self.optimizer, "momentum"):
-            self.optimizer.momentum = momentum(progress)
+        value = None if momentum is None else momentum(progress)
+        if value is not None and hasattr(self.optimizer, "momentum"):
+            self.optimizer.momentum = value
 
     def _per_batch(self, hook: str) -> list[Callable[[Trainer], None]]:
         """Return the bound hooks of the callbacks that define one; an empty call costs time too."""
@@ -275,6 +300,11 @@ class Trainer:
             for callback in self.callbacks
             if getattr(type(callback), hook) is not getattr(Callback, hook)
         ]
+
+
+def _own_parameters(loss: Any) -> list:
+    named_parameters = getattr(loss, "named_parameters", None)
+    return [] if named_parameters is None else list(named_parameters())
 
 
 def _require_positive(option: str, value: Any) -> None:

@@ -199,3 +199,20 @@ def test_progress_in_a_run_longer_than_two_seconds(monkeypatch, with_tqdm):
     assert ("batch" in stream.getvalue()) == with_tqdm
     if not with_tqdm:
         assert "epoch 2/3 loss 0." in stream.getvalue() and "validation " in stream.getvalue()
+
+
+def test_callbacks_that_can_be_named_in_a_configuration():
+    from minidl.experiments import vocabulary
+    from minidl.expressions import build
+
+    names = vocabulary.callbacks()
+    assert {"BestWeights", "EarlyStopping", "ReduceOnPlateau", "Snapshots", "WeightAverage"} <= names.keys()
+    assert not {"Callback", "NaNGuard", "Progress"} & names.keys()
+    stopper = build("EarlyStopping('loss', patience=3)", names, "the callback")
+    assert (stopper.metric, stopper.patience) == ("loss", 3)
+    average = build("WeightAverage(mode='polyak', start=3/4)", names, "the callback")
+    assert (average.mode, average.start, average.decay) == ("polyak", 0.75, None)
+    with pytest.raises(
+        ConfigError, match="the callback: EarlyStopping has no option 'patient'; did you mean 'patience'"
+    ):
+        build("EarlyStopping(patient=3)", names, "the callback")

@@ -1,5 +1,6 @@
 """Stopped at any instant and resumed equals never stopped."""
 
+import inspect
 import os
 import random
 import signal
@@ -12,31 +13,39 @@ import numpy as np
 import pytest
 
 from minidl.errors import CheckpointError, ConfigError
+from minidl.experiments import vocabulary
 from minidl.files import read_json
 from minidl.layers import Dense, Sequential
 from minidl.optimizers import Adam, Momentum
-from minidl.schedules import Cosine, OneCycle
-from minidl.training import Callback
+from minidl.schedules import Cosine, CosineRestarts, OneCycle
+from minidl.training import Callback, EarlyStopping, ReduceOnPlateau, Snapshots, WeightAverage
 from minidl.training.checkpoint import read_checkpoint
 from tests.training.toys import blobs, loader, network, trainer
 
 ROOT = Path(__file__).parents[2]
+SNAPSHOTS = {"plain": 0, "scheduled": 8, "plateau": 6}  # every 7 of 42 epochs
 FILES = ("checkpoints/last.safetensors", "checkpoints/best.safetensors", "history.csv")
 
 
 def contents(folder):
-    return {name: (Path(folder) / name).read_bytes() for name in FILES}
+    """Return every file that must not depend on interruptions, and what the results say besides times."""
+    files = [*FILES, *sorted(str(path.relative_to(folder)) for path in Path(folder).glob("*/snapshot-*"))]
+    found = {name: (Path(folder) / name).read_bytes() for name in files}
+    if (Path(folder) / "results.json").exists():
+        results = read_json(Path(folder) / "results.json")
+        found["results.json"] = {key: value for key, value in results.items() if "seconds" not in key}
+    return found
 
 
 def contents_of_all(folder):
     return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
-def start(folder, epochs):
+def start(folder, epochs, kind="plain"):
     """Start killed_run in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.killed_run", str(folder), str(epochs)],
+        [sys.executable, "-m", "tests.training.killed_run", str(folder), str(epochs), kind],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -45,34 +54,38 @@ def start(folder, epochs):
     )
 
 
-def test_killed_at_ten_random_moments_and_resumed_ends_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize("kind, kills", [("plain", 10), ("scheduled", 5), ("plateau", 5)])
+def test_killed_at_random_moments_and_resumed_ends_with_the_same_bits(tmp_path, kind, kills):
     epochs = 60
-    process = start(tmp_path / "whole", epochs)
+    process = start(tmp_path / "whole", epochs, kind)
     began = time.monotonic()
     output, errors = process.communicate(timeout=60)
     per_epoch = (time.monotonic() - began) / epochs
     assert process.returncode == 0, errors
-    assert output.split() == [str(epoch) for epoch in range(1, epochs + 1)]
+    trained = read_json(tmp_path / "whole/results.json")["epochs"]
+    assert output.split() == [str(epoch) for epoch in range(1, trained + 1)]
+    assert (trained < epochs) == (kind == "plateau")
 
     chance = random.Random(7)
     first_epochs = []
-    for _ in range(10):
-        process = start(tmp_path / "killed", epochs)
+    for _ in range(kills):
+        process = start(tmp_path / "killed", epochs, kind)
         seen = [process.stdout.readline() for _ in range(chance.randint(1, 5))]
         first_epochs.append(int(seen[0]))
         time.sleep(chance.uniform(0, 1.5 * per_epoch))
         process.kill()
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
-    process = start(tmp_path / "killed", epochs)
+    process = start(tmp_path / "killed", epochs, kind)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
 
-    assert first_epochs[0] == 1 and 1 < int(output.split()[0]) < epochs  # it did go on from a checkpoint
+    assert first_epochs[0] == 1 and 1 < int(output.split()[0]) < trained  # it did go on from a checkpoint
     assert first_epochs == sorted(first_epochs)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert len(list((tmp_path / "whole").glob("*/snapshot-*"))) == SNAPSHOTS[kind]
     assert not list((tmp_path / "killed").rglob("*.part"))
-    assert (tmp_path / "killed/timings.csv").read_text().count("\n") == 1 + epochs
+    assert (tmp_path / "killed/timings.csv").read_text().count("\n") == 1 + trained
 
 
 def test_ctrl_c_saves_the_last_completed_epoch_and_says_how_to_resume(tmp_path):
@@ -108,20 +121,42 @@ class StopIn(Callback):
         lambda: {"optimizer": Adam(0.01)},
         lambda: {"schedule": OneCycle(0.1), "optimizer": Momentum(0.1, 0.9)},
         lambda: {"keep_best": "loss", "checkpoint_every": 3},
+        lambda: {
+            "schedule": CosineRestarts(0.1, cycles=4),
+            "callbacks": [
+                Snapshots(),
+                WeightAverage(0.9, start=0.2, batchnorm="recompute"),
+                EarlyStopping("loss"),
+            ],
+        },
+        lambda: {
+            "checkpoint_every": 2,
+            "callbacks": [
+                WeightAverage(mode="polyak", start=1),
+                EarlyStopping("loss", patience=1),
+                ReduceOnPlateau(metric="loss", patience=1),
+                Snapshots(every=1),
+            ],
+        },
     ],
 )
 def test_interrupted_and_resumed_by_the_same_or_a_new_trainer(tmp_path, make, epoch, capsys):
-    whole = trainer(run_dir=tmp_path / "whole", **make())
+    def run(folder, *more):
+        options = make()
+        callbacks = [*more, *options.pop("callbacks", [])]
+        return trainer(run_dir=tmp_path / folder, callbacks=callbacks, **options)
+
+    whole = run("whole")
     whole.fit(loader(blobs()), 6, blobs(seed=1))
 
     for name in ("same", "new"):
-        first = trainer(run_dir=tmp_path / name, callbacks=[StopIn(epoch)], **make())
+        first = run(name, StopIn(epoch))
         with pytest.raises(KeyboardInterrupt):
             first.fit(loader(blobs()), 6, blobs(seed=1))
         message = f"Stopped in epoch {epoch} of 6: {epoch - 1} completed epochs are saved in "
         assert capsys.readouterr().err.startswith(message)
         if name == "new":
-            second = trainer(run_dir=tmp_path / name, **make())
+            second = run(name)
         else:
             second = first
             second.callbacks = [each for each in second.callbacks if not isinstance(each, StopIn)]
@@ -340,3 +375,59 @@ def test_a_rate_that_a_callback_changed_is_restored(tmp_path):
     trainer(run_dir=tmp_path, callbacks=[Halve()]).fit(loader(blobs()), 2)
     resumed = trainer(run_dir=tmp_path, callbacks=[Halve()]).fit(loader(blobs()), 4, resume=True)
     assert resumed.rows == whole.rows
+
+
+@pytest.mark.parametrize(
+    "before, now, message",
+    [
+        (
+            EarlyStopping("loss", patience=5),
+            EarlyStopping("loss", patience=6),
+            r"training\.callbacks\.EarlyStopping\.patience \(was 5, now 6\)",
+        ),
+        (
+            WeightAverage(0.9),
+            WeightAverage(0.99),
+            r"training\.callbacks\.WeightAverage\.decay \(was 0\.9, now 0\.99\)",
+        ),
+        (WeightAverage(0.9), WeightAverage(0.9, start=1), r"WeightAverage\.start \(was 0, now 1\)"),
+        (Snapshots(every=1), Snapshots(every=2), r"Snapshots\.every \(was 1, now 2\)"),
+    ],
+)
+def test_another_option_of_a_callback_is_refused_by_name(tmp_path, before, now, message):
+    trainer(run_dir=tmp_path, callbacks=[before]).fit(loader(blobs()), 2, blobs(seed=1))
+    files = contents_of_all(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        trainer(run_dir=tmp_path, callbacks=[now]).fit(loader(blobs()), 2, blobs(seed=1), resume=True)
+    # The callback that was used is described by its options, not by what it has seen since.
+    trainer(run_dir=tmp_path, callbacks=[before]).fit(loader(blobs()), 2, blobs(seed=1), resume=True)
+    assert contents_of_all(tmp_path) == files
+
+
+def test_a_callback_that_comes_or_goes_is_refused(tmp_path):
+    trainer(run_dir=tmp_path, callbacks=[WeightAverage(0.9)]).fit(loader(blobs()), 2)
+    with pytest.raises(CheckpointError, match=r"callbacks\.WeightAverage\.decay \(was 0\.9, now not given\)"):
+        trainer(run_dir=tmp_path).fit(loader(blobs()), 2, resume=True)
+
+
+def test_every_callback_keeps_its_options_under_their_names():
+    """run.json takes them from there."""
+    samples = {"Freeze": ["0"], "Unfreeze": [2]}
+    for name, kind in vocabulary.callbacks().items():
+        if kind.changes_training:
+            callback = kind(*samples.get(name, []))
+            assert all(hasattr(callback, option) for option in inspect.signature(kind).parameters), name
+
+
+def test_two_callbacks_of_a_kind_are_told_apart(tmp_path):
+    class Option(Callback):
+        changes_training = True
+
+        def __init__(self, value):
+            self.value = value
+
+    trainer(run_dir=tmp_path, callbacks=[Option(1), Option(2)]).fit(loader(blobs()), 1)
+    described = read_json(tmp_path / "run.json")["training"]["callbacks"]
+    assert described == {"BestWeights": {}, "Option": {"value": 1}, "Option-2": {"value": 2}}
+    with pytest.raises(CheckpointError, match=r"callbacks\.Option-2\.value \(was 2, now 3\)"):
+        trainer(run_dir=tmp_path, callbacks=[Option(1), Option(3)]).fit(loader(blobs()), 1, resume=True)

@@ -1,0 +1,71 @@
+"""``minidl demo``: small experiments from the lecture, each with a picture and two sentences."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minidl.cli.choices import add_data_options, add_seed_option, data_from
+from minidl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One experiment.
+
+    Parameters
+    ----------
+    name : str
+        Its name on the command line.
+    help : str
+        What it shows, for ``minidl demo --help``.
+    module : str
+        Where it is. The module offers ``run(data, out, *, seed) -> str``: `data` a `DataSet`, `out` the
+        folder to write pictures and results to (it may not exist yet), `seed` an int. What it returns is
+        printed. It is imported when it runs, so that ``minidl --help`` is quick.
+    """
+
+    name: str
+    help: str
+    module: str
+
+
+DEMOS = (
+    Demo("imbalance", "a rare class, and what accuracy hides", "minidl.experiments.imbalance"),
+)  # fmt: skip
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the ``demo`` command to the command line."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="run a small experiment of the lecture",
+        description="Run a small experiment of the lecture; it prints its result and writes a picture.",
+        allow_abbrev=False,
+    )
+    choices = parser.add_subparsers(title="experiments", dest="demo", metavar="NAME", required=True)
+    for demo in DEMOS:
+        options = choices.add_parser(demo.name, help=demo.help, description=demo.help, allow_abbrev=False)
+        add_data_options(options)
+        options.add_argument(
+            "--out", type=Path, metavar="DIR", help="the folder for the results (default: demo-NAME)"
+        )
+        add_seed_option(options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the experiment asked for."""
+    demo = next(demo for demo in DEMOS if demo.name == args.demo)
+    module = importlib.import_module(demo.module)
+    out = args.out or Path(f"demo-{demo.name}")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: {out} is a file; name a folder, which may be new")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError("drawing needs matplotlib, which is not installed: pip install matplotlib")
+    print(module.run(data_from(args), out, seed=args.seed))
+    print(f"written to {out}")
+    return 0

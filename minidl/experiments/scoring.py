@@ -1,0 +1,222 @@
+"""Score a trained network on the validation or the test images of a data set.
+
+Every opening of the test set is on record: ``vault.json`` in the run's folder lists when and for what,
+written before the first test image is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidl import parallel
+from minidl.data import DataSet, Split, load
+from minidl.errors import CheckpointError, ConfigError, MinidlError
+from minidl.evaluation import confusion_matrix, wilson_interval
+from minidl.evaluation.classes import ClassScore, class_scores
+from minidl.experiments.ladder import INPUT_SHAPE, build_model
+from minidl.experiments.parts import make_loss, make_model, prepare_model, training_data
+from minidl.experiments.recipes import Recipe
+from minidl.experiments.training_run import read_config, read_run
+from minidl.files import read_json, write_json
+from minidl.losses import SoftmaxCrossEntropy
+from minidl.training.checkpoint import load_weights
+from minidl.training.evaluate import evaluate, predict
+
+WEIGHTS = ("best", "last")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a network made of a split.
+
+    Attributes
+    ----------
+    facts : dict
+        What ``evaluation.json`` keeps: run, data, split, weights, epoch, examples, correct, accuracy and
+        its Wilson interval (per cent), loss, the scores of every class, and the confusion matrix.
+    images, labels, predictions : numpy.ndarray
+    classes : list of str
+    """
+
+    facts: dict[str, Any]
+    images: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    classes: list[str]
+
+
+class TrainedRun:
+    """The network of a run, with its weights.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run of ``minidl train``, or of one network of a progression (``rung-03/seed-0``).
+    weights : {"best", "last"}, optional
+        By default the best, or the last where none were kept.
+    data_name : str, optional
+        A data set other than the run's own.
+    data_dir : Path, optional
+        Folder with the data files.
+
+    Raises
+    ------
+    MinidlError
+        If there is no such run, or its data or weights cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        weights: str | None = None,
+        data_name: str | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        record = read_run(folder)
+        asked = record.get("config")
+        if not isinstance(asked, dict) or not ("rung" in asked or asked.get("command") == "train"):
+            raise CheckpointError(
+                f"{folder}: this run was started neither by minidl train nor by minidl progression, so its model "
+                "is not known; score it with minidl.training.evaluate"
+            )
+        self.path = _weights_file(folder, weights)
+        if asked.get("command") == "train":
+            config = read_config(folder)
+            self.data = _load(data_name, config.data.name, data_dir or config.data.dir)
+            own = self.data  # whose training images give the class weights
+            if self.data.name != config.data.name and config.training.class_weights == "inverse-frequency":
+                own = _load(None, config.data.name, config.data.dir)
+            self.model = make_model(config)
+            prepare_model(config, self.model, self.data)
+            self.loss = make_loss(config, training_data(config, own) if own.name == config.data.name else own)
+        else:
+            self.data = _load(data_name, asked.get("data"), data_dir)
+            self.model = build_model(str(asked["rung"]), _recipe(asked, folder))
+            self.model.build(INPUT_SHAPE)
+            self.loss = SoftmaxCrossEntropy()
+        self.scaling = _scaling(record)
+        state = load_weights(self.model, self.path)
+        self.epoch = state.get("epoch")
+
+    def score(self, split: str) -> Outcome:
+        """Score the network, and keep the outcome in the run's folder.
+
+        Parameters
+        ----------
+        split : {"validation", "test"}
+            "test" opens the vault, which is put on record in ``vault.json`` first.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such split.
+        """
+        if split not in ("validation", "test"):
+            raise ConfigError(f"split must be validation or test, got {split!r}")
+        images = self._open_vault() if split == "test" else self.data.validation
+        with parallel.threads():
+            predictions = predict(self.model, images.images, **self.scaling).argmax(axis=1)
+            loss = evaluate(self.model, self.loss, images, **self.scaling).loss
+        facts = self._facts(split, images, predictions, loss)
+        _keep(self.folder / "evaluation.json", facts)
+        return Outcome(facts, images.images, images.labels, predictions, self.data.classes)
+
+    def _facts(self, split: str, images: Split, predictions: np.ndarray, loss: float) -> dict[str, Any]:
+        matrix = confusion_matrix(predictions, images.labels, len(self.data.classes))
+        correct, examples = int(np.trace(matrix)), len(images)
+        scores = class_scores(matrix)
+        return {
+            "run": str(self.folder),
+            "data": self.data.name,
+            "title": self.data.title,
+            "split": split,
+            "weights": self.path.stem,
+            "epoch": self.epoch,
+            "examples": examples,
+            "correct": correct,
+            "accuracy": 100 * correct / examples,
+            "wilson": [100 * bound for bound in wilson_interval(correct, examples)],
+            "loss": loss if np.isfinite(loss) else None,
+            "classes": [
+                _class_facts(name, score) for name, score in zip(self.data.classes, scores, strict=True)
+            ],
+            "confusion": matrix.tolist(),
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def _open_vault(self) -> Split:
+        test = self.data.vault.open(f"minidl evaluate {self.folder}, {self.path.stem} weights")
+        path = self.folder / "vault.json"
+        openings = _list_in(path)
+        write_json(path, [*openings, {**self.data.vault.openings[-1], "data": self.data.name}])
+        return test
+
+
+def _weights_file(folder: Path, weights: str | None) -> Path:
+    paths = {name: folder / "checkpoints" / f"{name}.safetensors" for name in WEIGHTS}
+    there = [name for name in WEIGHTS if paths[name].is_file()]
+    chosen = weights or (there[0] if there else "last")
+    if chosen not in there:
+        others = f"; there are the {' and '.join(there)} ones" if there else ""
+        raise CheckpointError(f"{folder}: this run has no {chosen} weights (no {paths[chosen]}){others}")
+    return paths[chosen]
+
+
+def _load(name: str | None, own: Any, data_dir: Any) -> DataSet:
+    chosen = name or own
+    if not isinstance(chosen, str):
+        raise ConfigError("the run does not say which data it was trained on; name a data set with --data")
+    return load(chosen, data_dir=None if chosen == "digits" else data_dir)
+
+
+def _recipe(asked: dict[str, Any], folder: Path) -> Recipe:
+    try:
+        recipe = {name: value for name, value in asked["recipe"].items() if name != "class"}
+        return Recipe(**{**recipe, "dropout": tuple(recipe["dropout"])})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'run.json'}: the recipe in it is damaged ({error})") from None
+
+
+def _scaling(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what the run's loader made of grey levels: the network has to see every image so."""
+    training = record.get("training")
+    loader = training.get("train") if isinstance(training, dict) else None
+    described = loader if isinstance(loader, dict) else {}
+    found = {name: described.get(name) for name in ("scale", "mean", "std")}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _class_facts(name: str, score: ClassScore) -> dict[str, Any]:
+    return {
+        "class": name,
+        "examples": score.examples,
+        "precision": score.precision,
+        "recall": score.recall,
+        "f1": score.f1,
+    }
+
+
+def _keep(path: Path, facts: dict[str, Any]) -> None:
+    """Add an evaluation to the file, in place of an earlier one of the same images and weights."""
+    same = ("data", "split", "weights")
+    others = [each for each in _list_in(path) if [each.get(k) for k in same] != [facts[k] for k in same]]
+    write_json(path, [*others, facts])
+
+
+def _list_in(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise MinidlError(f"{path}: this file is damaged ({error}); move it out of the way") from None
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise MinidlError(f"{path}: this file is damaged (it holds no list); move it out of the way")
+    return found

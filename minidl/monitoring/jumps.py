@@ -1,0 +1,167 @@
+"""The loss of every batch: its curve in blocks, and the jumps that do not belong there."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from minidl.backend import Array, device_of, namespace, to_cpu
+from minidl.errors import ConfigError
+from minidl.monitoring.place import SHORTEST, Place
+from minidl.monitoring.sampler import Sampler, warn
+from minidl.monitoring.storage import Notes, Stack, Table
+
+REFRESH = 25  # steps between two looks at the window
+BLOCKS = 50  # rows per epoch
+TINY = 1e-12  # stands for a loss of zero, whose logarithm does not exist
+
+
+class LossJumps(Sampler):
+    """Watch the loss of every batch and notice when it jumps (FAU).
+
+    A batch is a jump when ``log(loss) > m + threshold * s`` where m is the median of the logarithms of
+    the last `window` losses and s their spread, 1.4826 times the median distance from m (for a normal
+    distribution the standard deviation), and when the loss has at least doubled against the median.
+    Medians do not move because of the jump itself, and the logarithm takes account of small batches,
+    whose losses scatter by factors rather than by amounts. After a jump the next `window` batches are
+    not reported: it is one event. A loss that is not finite always is a jump.
+
+    Written to ``monitor/batches.csv``: some 50 rows per epoch with ``lr``, ``loss`` (mean of the
+    batches since the last row) and ``highest`` of them; and to ``monitor/jumps.csv``: ``batch`` (from
+    1), ``loss``, ``usual`` (the median) and ``spreads`` (the distance of the logarithms in units of s).
+
+    Parameters
+    ----------
+    window : int
+        Batches that tell what is usual.
+    threshold : float
+        Spreads above the median.
+
+    Attributes
+    ----------
+    table, jumps : Table
+    notes : Notes
+    """
+
+    def __init__(self, window: int = 100, threshold: float = 6.0) -> None:
+        super().__init__()
+        for option, value, least in (("window", window, 10), ("threshold", threshold, 0)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > least:
+                raise ConfigError(f"LossJumps: {option} must be a number above {least}, got {value!r}")
+        self.window = int(window)
+        self.threshold = float(threshold)
+        self.table, self.jumps = Table("batches.csv"), Table("jumps.csv")
+        self.notes = Notes("warnings-jumps.json")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._recent: deque[float] = deque(maxlen=self.window)
+        self._block: list[float] = []
+        self._waiting: list[Array] = []  # losses that are still on their device
+        self._limit = sys.float_info.max  # before there is a window: only what is not finite
+        self._middle = self._spread = math.nan
+        self._quiet_until = 0
+
+    def stores(self) -> list[Table | Stack | Notes]:
+        return [self.table, self.jumps, self.notes]
+
+    def begin(self) -> None:
+        if self._step == 0:
+            self._forget()
+        self._block, self._waiting = [], []
+        self._row = max(1, round(self._batches / BLOCKS))
+
+    def observe(self, loss: Any = None, lr: float | None = None) -> None:
+        self._require_start()
+        self._step += 1
+        if loss is not None:
+            self.observe_loss(loss, self._step)
+        self.step_done(self._step, lr)
+        if self._step % self._batches == 0 or self._step - self._flushed >= SHORTEST:
+            self.flush()
+
+    def observe_loss(self, loss: Any, step: int) -> None:
+        """Note the mean loss of a batch."""
+        if not isinstance(loss, float):
+            if device_of(loss) == "cpu":
+                loss = float(loss)
+            else:
+                # Reading makes the host wait for the device: rarely, and then several at once.
+                self._waiting.append(loss)
+                return
+        self._block.append(loss)
+        if not loss <= self._limit:
+            self._jump(loss, step)
+        if loss - loss == 0:  # finite
+            self._recent.append(loss)
+
+    def step_done(self, step: int, lr: float | None = None) -> None:
+        """Do what is due after a step: renew the limit, close a block."""
+        if step % REFRESH == 0:
+            self._fetch(step)
+            self._renew()
+        if step % self._row == 0 or step % self._batches == 0:
+            self._fetch(step)
+            if self._block:
+                mean, highest = sum(self._block) / len(self._block), max(self._block)
+                values = {"lr": math.nan if lr is None else float(lr), "loss": mean, "highest": highest}
+                self.table.add(Place.of_step(step, self._batches), values)
+                self._block = []
+
+    def look(self, place: Place) -> None:
+        """Every batch is looked at, in `observe_loss`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the window and what follows from it."""
+        return {
+            "recent": np.array(self._recent, np.float64),
+            "limit": self._limit,
+            "middle": self._middle,
+            "spread": self._spread,
+            "quiet_until": self._quiet_until,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self._recent = deque(map(float, to_cpu(state["recent"])), maxlen=self.window)
+        self._limit, self._middle, self._spread = state["limit"], state["middle"], state["spread"]
+        self._quiet_until = int(state["quiet_until"])
+
+    def _fetch(self, step: int) -> None:
+        """Read the losses that are still on their device; the last one is of `step`."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for index, loss in enumerate(to_cpu(namespace(waiting[0]).stack(waiting)).tolist()):
+            self.observe_loss(float(loss), step - len(waiting) + 1 + index)
+
+    def _renew(self) -> None:
+        if len(self._recent) < max(self.window // 4, 2):
+            return
+        logs = [math.log(loss if loss > TINY else TINY) for loss in self._recent]
+        self._middle = _median(logs)
+        self._spread = 1.4826 * _median([abs(log - self._middle) for log in logs])
+        limit = self._middle + max(self.threshold * self._spread, math.log(2))
+        self._limit = math.exp(min(limit, 700.0))
+
+    def _jump(self, loss: float, step: int) -> None:
+        if step <= self._quiet_until:
+            return
+        self._quiet_until = step + self.window
+        place, usual = Place.of_step(step, self._batches), math.exp(self._middle)
+        distance = math.log(loss if loss > TINY else TINY) - self._middle if math.isfinite(loss) else math.inf
+        spreads = distance / self._spread if self._spread > 0 else math.inf
+        self.jumps.add(place, {"batch": place.batch, "loss": loss, "usual": usual, "spreads": spreads})
+        text = f"the loss jumped to {loss:.3g}, where {usual:.3g} was usual"
+        cure = "look at the examples of this batch, lower the learning rate, or clip the gradient"
+        warn(self.notes, place, "jump", f"{text}: {cure}")
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
