@@ -215,7 +215,9 @@ def selector(names: Sequence[str], known: Sequence[str], what: str) -> Callable[
     """
     for name in names:
         if name not in known:
-            raise ConfigError(f"{what}: there is no layer or parameter {name!r}{suggestion(str(name), known)}")
+            raise ConfigError(
+                f"{what}: there is no layer or parameter {name!r}{suggestion(str(name), known)}"
+            )
     return lambda path: any(path == name or path.startswith(name + ".") for name in names)
 
 

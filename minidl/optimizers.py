@@ -312,7 +312,8 @@ class Adam(Optimizer):
 
         ``"updates/<name>"`` counts the updates of a parameter that missed some of the steps.
         """
-        late = {name: count for name, count in self._updates.items() if count != self.steps}
+        # Sorted, so that a checkpoint of a resumed run has the same bytes.
+        late = {name: count for name, count in sorted(self._updates.items()) if count != self.steps}
         return {**super().state_dict(), **{f"updates/{name}": count for name, count in late.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

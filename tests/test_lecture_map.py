@@ -94,7 +94,9 @@ def rows(text: str) -> list[Row]:
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         assert len(cells) == 6, f"six columns expected: {line}"
         state, number, box, where, tests, shown = cells
-        found.append(Row(section, state, number, box, links(where), links(tests), re.findall(r"`([^`]+)`", shown)))
+        found.append(
+            Row(section, state, number, box, links(where), links(tests), re.findall(r"`([^`]+)`", shown))
+        )
     return found
 
 
@@ -294,7 +296,11 @@ def test_the_documentation_leads_here():
         (wrong_place, ("L2.boook", "../minidl/regularizers.py"), "has no L2.boook"),
         (wrong_place, ("Dropout(scalling=1)", "../minidl/layers/dropout.py"), "scalling"),
         (wrong_test, ("test_losses.py::test_nothing", "../tests/test_losses.py"), "has no test_nothing"),
-        (wrong_test, ("test_losses.py::TestSoftDice::test_all", "../tests/test_losses.py"), "has no test_all"),
+        (
+            wrong_test,
+            ("test_losses.py::TestSoftDice::test_all", "../tests/test_losses.py"),
+            "has no test_all",
+        ),
         (wrong_test, ("test_losses.py::TestSoftDice", "../tests/test_losses.py"), "is no test"),
         (wrong_test, ("test_loss.py::test_contract", "../tests/test_losses.py"), "not that file"),
         (wrong_command, ("minidl tran --rung 3",), "invalid choice"),

@@ -36,6 +36,8 @@ class Demo:
 
 DEMOS = (
     Demo("imbalance", "a rare class, and what accuracy hides", "minidl.experiments.imbalance"),
+    Demo("transfer", "from digits 0-4 to 5-9 with few labels, and what borrowed features are worth",
+         "minidl.experiments.transfer"),
 )  # fmt: skip
 
 

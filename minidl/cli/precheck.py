@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from minidl.experiments import vocabulary
     from minidl.expressions import build
     from minidl.files import write_json
+    from minidl.parallel import threads
     from minidl.training.prechecks import precheck
 
     model = model_from(args)
@@ -66,19 +67,20 @@ def run(args: argparse.Namespace) -> int:
     data = data_from(args)
     subject = f"{f'rung {args.rung}' if args.rung else args.model} on {data.title}"
     print(f"checks before training: {subject}", flush=True)
-    report = precheck(
-        model,
-        loss,
-        data.train,
-        data.validation,
-        optimizer=optimizer,
-        regularizers=regularizers,
-        classes=len(data.classes),
-        examples=args.examples,
-        seed=args.seed,
-        subject=subject,
-        on_result=lambda result: print(result.row(), flush=True),
-    )
+    with threads(1):  # batches of ten spend more time being handed out than being worked on
+        report = precheck(
+            model,
+            loss,
+            data.train,
+            data.validation,
+            optimizer=optimizer,
+            regularizers=regularizers,
+            classes=len(data.classes),
+            examples=args.examples,
+            seed=args.seed,
+            subject=subject,
+            on_result=lambda result: print(result.row(), flush=True),
+        )
     print(report.tally)
     if args.json is not None:
         options = {"loss": args.loss, "optimizer": args.optimizer, "regularizers": args.regularizer}

@@ -10,8 +10,9 @@ weights and for the same number of steps, and measured on the validation split. 
 the rare digit are used, as many as there are, and each counts for less, so that the two classes weigh
 as in training: accuracy and precision are those of data with the rare class as rare as it was.
 
-The remedies buy recall with false alarms, and time: with three times as many steps, and one rare digit
-for a hundred others, the plain network reached the F1 of over-sampling (83 and 82 %).
+The remedies buy recall with false alarms, and time. On MNIST after 1,000 steps the plain network finds 0,
+0 and 30 % of the rare digit (seeds 0 to 2), over-sampling 84 to 88 %; with one rare digit for a hundred
+others and 3,000 steps plain training comes to an F1 of 80 to 82 %, over-sampling to 82 to 83 %.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from minidl.files import atomic_write, write_json
 from minidl.layers import Dense, Flatten, ReLU, Sequential, Softmax
 from minidl.losses import SoftDice, SoftmaxCrossEntropy
 from minidl.optimizers import Adam
+from minidl.parallel import threads
 from minidl.random import Seeds
 from minidl.training import predict
 
@@ -260,7 +262,8 @@ def run(data: DataSet, out: Path, *, seed: int = 0, **options: Any) -> str:
     """Make the comparison, write ``imbalance.png`` and ``imbalance.json`` to `out`, return what to print."""
     from minidl.plots.imbalance import imbalance_plot
 
-    scores, facts = compare(data, seed=seed, **options)
+    with threads(1):  # networks so small spend more time handing out work than doing it
+        scores, facts = compare(data, seed=seed, **options)
     blind = Score(
         "call all common", 0, facts["validation_rare"], 0, facts["validation_common"], scores[0].ratio
     )
@@ -319,6 +322,11 @@ def table(scores: list[Score]) -> str:
 def conclusion(blind: Score, scores: list[Score]) -> str:
     """Return two sentences on what the numbers show."""
     plain, best = scores[0], max(scores, key=lambda score: score.f1)
+    if not best.found:
+        return (
+            f"Without looking at a single image {100 * blind.accuracy:.2f} % are right. "
+            "No network has found a single rare example: they need more steps or more examples."
+        )
     most = max(scores, key=lambda score: score.recall)
     return (
         f"Without looking at a single image {100 * blind.accuracy:.2f} % are right, and the plain network's "

@@ -86,7 +86,7 @@ class TrainedRun:
                 f"{folder}: this run was started neither by minidl train nor by minidl progression, so its model "
                 "is not known; score it with minidl.training.evaluate"
             )
-        self.path = _weights_file(folder, weights)
+        self.path = weights_file(folder, weights)
         if asked.get("command") == "train":
             config = read_config(folder)
             self.data = _load(data_name, config.data.name, data_dir or config.data.dir)
@@ -98,7 +98,7 @@ class TrainedRun:
             self.loss = make_loss(config, training_data(config, own) if own.name == config.data.name else own)
         else:
             self.data = _load(data_name, asked.get("data"), data_dir)
-            self.model = build_model(str(asked["rung"]), _recipe(asked, folder))
+            self.model = build_model(str(asked["rung"]), recipe_of(asked, folder))
             self.model.build(INPUT_SHAPE)
             self.loss = SoftmaxCrossEntropy()
         self.scaling = _scaling(record)
@@ -159,7 +159,14 @@ class TrainedRun:
         return test
 
 
-def _weights_file(folder: Path, weights: str | None) -> Path:
+def weights_file(folder: Path, weights: str | None) -> Path:
+    """Return the file of a run's weights: "best", "last", or, for None, the best that were kept.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none.
+    """
     paths = {name: folder / "checkpoints" / f"{name}.safetensors" for name in WEIGHTS}
     there = [name for name in WEIGHTS if paths[name].is_file()]
     chosen = weights or (there[0] if there else "last")
@@ -176,7 +183,14 @@ def _load(name: str | None, own: Any, data_dir: Any) -> DataSet:
     return load(chosen, data_dir=None if chosen == "digits" else data_dir)
 
 
-def _recipe(asked: dict[str, Any], folder: Path) -> Recipe:
+def recipe_of(asked: dict[str, Any], folder: Path) -> Recipe:
+    """Return the recipe in the configuration of one network of a progression.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged.
+    """
     try:
         recipe = {name: value for name, value in asked["recipe"].items() if name != "class"}
         return Recipe(**{**recipe, "dropout": tuple(recipe["dropout"])})

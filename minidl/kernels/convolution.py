@@ -169,7 +169,9 @@ def convolve_and_pool_backward(
     for part in _column_blocks(placed.shape[0], windows.shape[1]):
         dcandidates = scratch("candidates", (placed.shape[0], part.stop - part.start), windows)
         wins = winners[:, part] == numbers
-        xp.multiply(dy[:, part], wins, out=dcandidates.reshape(wins.shape))
+        shared = dcandidates.reshape(wins.shape)
+        shared[...] = wins  # then multiplied in place: a product of floats and truth values takes longer
+        shared *= dy[:, part]
         dplaced += dcandidates @ windows[:, part].T
         if dwindows is not None:
             xp.matmul(placed.T, dcandidates, out=dwindows[:, part])

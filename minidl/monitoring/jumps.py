@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import Array, device_of, namespace, to_cpu
+from minidl.backend import device_of, namespace, to_cpu
 from minidl.errors import ConfigError
-from minidl.monitoring.place import SHORTEST, Place
+from minidl.monitoring.place import Place
 from minidl.monitoring.sampler import Sampler, warn
 from minidl.monitoring.storage import Notes, Stack, Table
 
-REFRESH = 25  # steps between two looks at the window
+REFRESH = 25  # steps between two looks at the losses
 BLOCKS = 50  # rows per epoch
 TINY = 1e-12  # stands for a loss of zero, whose logarithm does not exist
 
@@ -44,6 +44,8 @@ class LossJumps(Sampler):
     Attributes
     ----------
     table, jumps : Table
+    waiting : list of (step, loss, lr)
+        Noted but not yet looked at, which happens every 25 steps.
     notes : Notes
     """
 
@@ -61,7 +63,7 @@ class LossJumps(Sampler):
     def _forget(self) -> None:
         self._recent: deque[float] = deque(maxlen=self.window)
         self._block: list[float] = []
-        self._waiting: list[Array] = []  # losses that are still on their device
+        self.waiting: list[tuple[int, Any, float | None]] = []
         self._limit = sys.float_info.max  # before there is a window: only what is not finite
         self._middle = self._spread = math.nan
         self._quiet_until = 0
@@ -72,48 +74,45 @@ class LossJumps(Sampler):
     def begin(self) -> None:
         if self._step == 0:
             self._forget()
-        self._block, self._waiting = [], []
+        self._block, self.waiting[:] = [], []
         self._row = max(1, round(self._batches / BLOCKS))
 
     def observe(self, loss: Any = None, lr: float | None = None) -> None:
-        self._require_start()
         self._step += 1
         if loss is not None:
-            self.observe_loss(loss, self._step)
-        self.step_done(self._step, lr)
-        if self._step % self._batches == 0 or self._step - self._flushed >= SHORTEST:
-            self.flush()
+            self.waiting.append((self._step, loss, lr))
+        if self._step >= self._event:
+            self._arrive()
 
-    def observe_loss(self, loss: Any, step: int) -> None:
-        """Note the mean loss of a batch."""
-        if not isinstance(loss, float):
-            if device_of(loss) == "cpu":
-                loss = float(loss)
-            else:
-                # Reading makes the host wait for the device: rarely, and then several at once.
-                self._waiting.append(loss)
-                return
-        self._block.append(loss)
-        if not loss <= self._limit:
-            self._jump(loss, step)
-        if loss - loss == 0:  # finite
-            self._recent.append(loss)
+    def digest(self) -> None:
+        """Look at the losses noted since the last time.
 
-    def step_done(self, step: int, lr: float | None = None) -> None:
-        """Do what is due after a step: renew the limit, close a block."""
-        if step % REFRESH == 0:
-            self._fetch(step)
-            self._renew()
-        if step % self._row == 0 or step % self._batches == 0:
-            self._fetch(step)
-            if self._block:
+        Several at once is cheaper, and on another device reading each would make the host wait for it.
+        """
+        waiting, self.waiting[:] = list(self.waiting), []
+        losses = [loss for _, loss, _ in waiting]
+        if losses and not isinstance(losses[0], float) and device_of(losses[0]) != "cpu":
+            losses = to_cpu(namespace(losses[0]).stack(losses)).tolist()
+        for (step, _, lr), loss in zip(waiting, map(float, losses), strict=True):
+            self._block.append(loss)
+            if not loss <= self._limit:
+                self._jump(loss, step)
+            if math.isfinite(loss):
+                self._recent.append(loss)
+            if step % self._row == 0 or step % self._batches == 0:
                 mean, highest = sum(self._block) / len(self._block), max(self._block)
                 values = {"lr": math.nan if lr is None else float(lr), "loss": mean, "highest": highest}
                 self.table.add(Place.of_step(step, self._batches), values)
                 self._block = []
+            if step % REFRESH == 0:
+                self._renew()
+
+    def finish(self) -> None:
+        self.digest()
+        super().finish()
 
     def look(self, place: Place) -> None:
-        """Every batch is looked at, in `observe_loss`."""
+        """Every batch is looked at, in `digest`."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the window and what follows from it."""
@@ -131,13 +130,13 @@ class LossJumps(Sampler):
         self._limit, self._middle, self._spread = state["limit"], state["middle"], state["spread"]
         self._quiet_until = int(state["quiet_until"])
 
-    def _fetch(self, step: int) -> None:
-        """Read the losses that are still on their device; the last one is of `step`."""
-        if not self._waiting:
-            return
-        waiting, self._waiting = self._waiting, []
-        for index, loss in enumerate(to_cpu(namespace(waiting[0]).stack(waiting)).tolist()):
-            self.observe_loss(float(loss), step - len(waiting) + 1 + index)
+    def _arrive(self) -> None:
+        if self.model is not None:
+            self.digest()
+        super()._arrive()
+
+    def _next_event(self) -> int:
+        return min(next_digest(self._step), super()._next_event())
 
     def _renew(self) -> None:
         if len(self._recent) < max(self.window // 4, 2):
@@ -159,6 +158,11 @@ class LossJumps(Sampler):
         text = f"the loss jumped to {loss:.3g}, where {usual:.3g} was usual"
         cure = "look at the examples of this batch, lower the learning rate, or clip the gradient"
         warn(self.notes, place, "jump", f"{text}: {cure}")
+
+
+def next_digest(step: int) -> int:
+    """Return the next step after which the losses should be looked at."""
+    return step - step % REFRESH + REFRESH
 
 
 def _median(values: list[float]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.monitoring.filters import Filters
 from minidl.monitoring.histograms import Histograms
-from minidl.monitoring.jumps import LossJumps
+from minidl.monitoring.jumps import LossJumps, next_digest
 from minidl.monitoring.place import Place
 from minidl.monitoring.sampler import Sampler
 from minidl.monitoring.storage import Notes, Stack, Table
@@ -75,11 +75,23 @@ class Monitor(Sampler):
         self.filters.look(place)
 
     def observe(self, loss: Any = None, lr: float | None = None) -> None:
-        self._require_start()
+        self._step += 1
         if loss is not None:
-            self.jumps.observe_loss(loss, self._step + 1)
-        self.jumps.step_done(self._step + 1, lr)
-        super().observe(loss, lr)
+            self.jumps.waiting.append((self._step, loss, lr))
+        if self._step >= self._event:
+            self._arrive()
+
+    def finish(self) -> None:
+        self.jumps.digest()
+        super().finish()
+
+    def _arrive(self) -> None:
+        if self.model is not None:
+            self.jumps.digest()
+        super()._arrive()
+
+    def _next_event(self) -> int:
+        return min(next_digest(self._step), super()._next_event())
 
     def state_dict(self) -> dict[str, Any]:
         """Return what depends on earlier batches and is in no file."""

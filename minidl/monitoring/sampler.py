@@ -47,7 +47,7 @@ class Sampler(Callback):
         self.probe: tuple[Array, Array] | None = None
         self.folder: Path | None = None
         self._batches = 1
-        self._step = self._due = self._flushed = 0
+        self._step = self._due = self._event = self._flushed = 0
 
     # What a monitor says about itself ----------------------------------------------------------
 
@@ -108,6 +108,7 @@ class Sampler(Callback):
             self._restore(store, epochs)
         self.begin()
         self._schedule()
+        self._event = self._next_event()
 
     def observe_gradients(self) -> None:
         """Optional, between the backward pass and the optimizer's step."""
@@ -124,16 +125,9 @@ class Sampler(Callback):
         lr : float, optional
             Learning rate of the step.
         """
-        self._require_start()
         self._step += 1
-        if self._step == self._due:
-            with np.errstate(all="ignore"):  # what is not finite is for the loop to judge
-                self.look(Place.of_step(self._step, self._batches))
-            self._schedule()
-        elif self._step + 1 == self._due:
-            self.before()
-        if self._step % self._batches == 0 or self._step - self._flushed >= SHORTEST:
-            self.flush()
+        if self._step >= self._event:  # most of the time that is all
+            self._arrive()
 
     def finish(self) -> None:
         """Write what is not written yet."""
@@ -174,14 +168,31 @@ class Sampler(Callback):
     def on_fit_end(self, trainer: Any) -> None:
         self.finish()
 
-    def _require_start(self) -> None:
+    def _arrive(self) -> None:
+        """Do what is due after this step."""
         if self.model is None:
+            self._step = 0
             raise StateError(f"{type(self).__name__}: call start(model, …) before observe")
+        if self._step == self._due:
+            with np.errstate(all="ignore"):  # what is not finite is for the loop to judge
+                self.look(Place.of_step(self._step, self._batches))
+            self._schedule()
+        elif self._step + 1 == self._due:
+            self.before()
+        if self._step % self._batches == 0 or self._step - self._flushed >= SHORTEST:
+            self.flush()
+        self._event = self._next_event()
 
     def _schedule(self) -> None:
         self._due = next_look(self._step, self.every, self._batches)
         if self._due == self._step + 1:
             self.before()
+
+    def _next_event(self) -> int:
+        """Return the next step after which there is something to do."""
+        epoch_end = self._step - self._step % self._batches + self._batches
+        just_before = self._due - 1 if self._due - 1 > self._step else self._due
+        return min(epoch_end, just_before, self._flushed + SHORTEST)
 
     def _restore(self, store: Table | Stack | Notes, epochs: int) -> None:
         store.clear()

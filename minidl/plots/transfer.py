@@ -75,7 +75,12 @@ def transfer_plot(
             capsize=2.5,
             label=name,
         )
-    style_axes(axes, x="labelled examples of each class (log scale)", y="accuracy on validation images, %", title=title)
+    style_axes(
+        axes,
+        x="labelled examples of each class (log scale)",
+        y="accuracy on validation images, %",
+        title=title,
+    )
     axes.set_xticks(counts, [f"{count:g}" for count in counts])
     axes.minorticks_off()
     axes.legend(

@@ -125,7 +125,9 @@ class _Writer:
         return self.block(f"{self.needs('Residual')}(", inside, indent, ")")
 
     def branches(self, layer: Branches, indent: str) -> str:
-        inside = [f"{json.dumps(name)}: {self.write(child, indent + '    ')}" for name, child in layer.children()]
+        inside = [
+            f"{json.dumps(name)}: {self.write(child, indent + '    ')}" for name, child in layer.children()
+        ]
         kind = self.needs("Branches" if layer.merge is None else "JoinedBranches")
         return self.block(f"{kind}({{", inside, indent, "})")
 
@@ -176,7 +178,9 @@ class _Writer:
     def batch_norm(self, layer: BatchNorm, indent: str) -> str:
         kind = "nn.BatchNorm2d" if len(layer.input_shape) == 3 else "nn.BatchNorm1d"
         # PyTorch's momentum is the weight of the new batch, ours that of the old average.
-        return f"{kind}({layer.input_shape[0]}, eps={layer.eps!r}, momentum={round(1 - layer.momentum, 12)!r})"
+        return (
+            f"{kind}({layer.input_shape[0]}, eps={layer.eps!r}, momentum={round(1 - layer.momentum, 12)!r})"
+        )
 
     def dropout(self, layer: Dropout, indent: str) -> str:
         if layer.scaling == "train":

@@ -195,7 +195,9 @@ def _renamed(
         renamed[new] = name, array
     for old in rename:
         if old not in used:
-            parts = {name[:i] for name in tensors for i in range(len(name) + 1) if name[i : i + 1] in ("", ".")}
+            parts = {
+                name[:i] for name in tensors for i in range(len(name) + 1) if name[i : i + 1] in ("", ".")
+            }
             if old not in parts:
                 raise ConfigError(
                     f"load_matching: rename: {path} has nothing called {old!r}{suggestion(old, parts)}"

@@ -66,7 +66,8 @@ def replace_head(
     require_built(model, "replace_head")
     names = _before_last_dense(model) if after is None else str(after).split(".")
     body = _cut(model, names, ".".join(names))
-    new = Sequential([*body.layers, *head])
+    new = Sequential([*copy.deepcopy(body.layers), *head])
+    # Building draws new weights for all; the names of the body's layers are the same before and after.
     new.build(model.input_shape, rng, model_dtype(model))
     if (device := model_device(model)) != "cpu":
         new.to(device)
@@ -141,7 +142,7 @@ def _before_last_dense(model: Any) -> list[str]:
 
 
 def _cut(model: Any, names: list[str], whole: str) -> Sequential:
-    """Return copies of the layers of a `Sequential` up to and including the one of that path."""
+    """Return the layers of a `Sequential` up to and including the one of that path, not copied."""
     if not isinstance(model, Sequential):
         raise ConfigError(
             f"replace_head: cannot cut at {whole!r}: only a Sequential can be cut, not a {type(model).__name__}"
@@ -154,7 +155,7 @@ def _cut(model: Any, names: list[str], whole: str) -> Sequential:
     kept = model.layers[: index + 1]
     if inside:
         kept = [*kept[:-1], _cut(kept[-1], inside, whole)]
-    return Sequential(copy.deepcopy(kept))
+    return Sequential(kept)
 
 
 def _take_over(new: Any, body: Any) -> None:

@@ -82,7 +82,12 @@ def test_validation(run, original, capsys):
     assert not (run / "vault.json").exists()
 
 
-def test_the_weights_asked_for_are_scored(run, original):
+def test_the_weights_asked_for_are_scored(run, original, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "minidl.experiments.scoring.predict",
+        lambda model, images, **options: (asked.append(options), predict(model, images, **options))[1],
+    )
     assert command("run", "--weights", "last") == 0
     (facts,) = read_json(run / "evaluation.json")
     _, prepared = original
@@ -90,6 +95,7 @@ def test_the_weights_asked_for_are_scored(run, original):
     load_weights(model, run / "checkpoints" / "last.safetensors")
     scaling = {"mean": prepared.loader.mean, "std": prepared.loader.std}
     assert scaling["mean"] != 0
+    assert [{name: options[name] for name in scaling} for options in asked] == [scaling]
     expected = predict(model, data.validation.images, **scaling).argmax(axis=1)
     assert facts["correct"] == int((expected == data.validation.labels).sum())
     assert facts["weights"] == "last" and facts["epoch"] == 4

@@ -149,6 +149,8 @@ def test_the_table_and_the_conclusion():
     told = conclusion(blind, [plain, over])
     assert "90.00 % are right" in told and "finds 20 % of the rare class" in told
     assert "The highest F1, 76 %, comes from over (recall 80 %)" in told
+    nothing = conclusion(blind, [blind, blind])
+    assert "No network has found a single rare example" in nothing and "nan" not in nothing
 
 
 # The picture ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ def watch(losses, batches=100, **options):
     monitor.start(model, batches=batches)
     for loss in losses:
         monitor.observe(loss, lr=0.1)
+    monitor.finish()
     return monitor
 
 
@@ -42,7 +43,10 @@ def test_a_jump_is_named_with_epoch_and_batch(capsys):
     assert row["loss"] == 9.0 and row["usual"] == pytest.approx(np.median(losses[525:625]), rel=0.05)
     assert row["spreads"] > 6
     line = capsys.readouterr().err
-    assert line.startswith("monitor: epoch 7, batch 42: the loss jumped to 9, where 0.") and line.count("\n") == 1
+    assert (
+        line.startswith("monitor: epoch 7, batch 42: the loss jumped to 9, where 0.")
+        and line.count("\n") == 1
+    )
 
 
 def test_the_limit_by_hand():
@@ -75,6 +79,7 @@ def test_the_window_survives_the_epochs_and_travels_with_the_state():
     second.start(first.model, batches=7, epochs=30)
     for loss in losses[210:]:
         second.observe(loss, lr=0.1)
+    second.finish()
     assert second.jumps.rows == whole.jumps.rows and len(whole.jumps.rows) == 1
     assert second.state_dict()["recent"].tolist() == whole.state_dict()["recent"].tolist()
 

@@ -79,6 +79,11 @@ def mixed():
     ]
 
 
+def wide():
+    """At batch 10 the gradient of the second dense layer is kept as two factors."""
+    return [Flatten(), Dense(2000), ReLU(), Dense(300), ReLU(), Dense(3)]
+
+
 def weights_after(layers, callbacks, optimizer, epochs=3):
     model = Sequential(layers)
     model.build((1, 8, 8), rng=0)
@@ -94,7 +99,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("count", [None, 2])
-@pytest.mark.parametrize("layers", [convolutional, mixed])
+@pytest.mark.parametrize("layers", [convolutional, mixed, wide])
 @pytest.mark.parametrize(
     "optimizer", [lambda: Adam(0.01), lambda: Nesterov(0.05, momentum=0.9, form="lookahead")]
 )

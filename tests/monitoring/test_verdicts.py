@@ -49,7 +49,9 @@ def test_close_but_high_is_underfitting():
     level = 1.2 + np.exp(-T)
     (verdict,) = fit_verdicts(history(level, level + 0.02, 0.3 + 0 * T, 0.31 + 0 * T))
     assert verdict.kind == "underfitting"
-    assert "training error 30.00 %, validation error 31.00 %" in verdict.text and "bigger model" in verdict.text
+    assert (
+        "training error 30.00 %, validation error 31.00 %" in verdict.text and "bigger model" in verdict.text
+    )
 
 
 def test_high_but_falling_is_still_learning():

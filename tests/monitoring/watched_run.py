@@ -19,7 +19,17 @@ class Announce(Callback):
 
 def network():
     model = Sequential(
-        [Conv2D(4, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(12), BatchNorm(), ReLU(), Dropout(0.3), Dense(3)]
+        [
+            Conv2D(4, 3),
+            ReLU(),
+            MaxPool2D(2),
+            Flatten(),
+            Dense(12),
+            BatchNorm(),
+            ReLU(),
+            Dropout(0.3),
+            Dense(3),
+        ]
     )
     model.build((1, 8, 8), rng=0)
     return model
@@ -36,7 +46,9 @@ def data():
 def trainer(folder, callbacks=(), optimizer=None, **options):
     optimizer = optimizer or Momentum(0.3, 0.9)  # too high on purpose: there is something to warn of
     options = {"checkpoint_every": 3, "progress": False, **options}
-    return Trainer(network(), SoftmaxCrossEntropy(), optimizer, callbacks=callbacks, run_dir=folder, **options)
+    return Trainer(
+        network(), SoftmaxCrossEntropy(), optimizer, callbacks=callbacks, run_dir=folder, **options
+    )
 
 
 def main(folder, epochs):

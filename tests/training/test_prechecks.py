@@ -426,6 +426,18 @@ def test_a_wrong_gradient_is_named(train):
     assert result.verdict == WRONG and "wrong sign" in result.advice
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_sampled_entries_are_not_all_zero(seed):
+    """Two of a hundred inputs are not zero: of a handful of weights some must belong to them."""
+    x = np.zeros((3, 100))
+    x[:, [13, 57]] = np.random.default_rng(0).normal(size=(3, 2))
+    model = Doubled(10)
+    model.build((100,), dtype=np.float64)
+    report = check_model(model, CROSS_ENTROPY, x, np.array([0, 1, 2]), max_entries=4, seed=seed)
+    entries = next(tensor for tensor in report.tensors if tensor.name == "weight")
+    assert entries.checked == 4 and not entries.ok and "factor of 2" in entries.hint
+
+
 def test_a_wrong_penalty_shows_only_with_it(train):
     class Halved(L2):
         def add_gradient(self, named_parameters):
