@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import models, train_step
+from benchmarks import models, monitoring, train_step
 from minidl.losses import SoftmaxCrossEntropy
 
 
@@ -93,3 +93,12 @@ def test_a_wrong_option_exits_with_2(words, capsys):
         train_step.main(words)
     assert exit_.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_the_cost_of_monitoring_is_measured_in_pairs(tmp_path, capsys):
+    words = "--rungs 0 --batches 10 --images 60 --epochs 2 --pairs 3 --json".split()
+    assert monitoring.main([*words, str(tmp_path / "cost.json")]) == 0
+    (result,) = json.loads((tmp_path / "cost.json").read_text())["results"]
+    assert len(result["later_pairs"]) == 3 and result["look_ms"] > 0
+    assert result["later"] == sorted(result["later_pairs"])[1]
+    assert "monitor:" not in capsys.readouterr().err  # noise teaches nothing: no warnings about it

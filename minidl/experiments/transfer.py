@@ -13,18 +13,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from minidl.data import DataSet, Loader, Split
-from minidl.errors import DataError
+from minidl.errors import ConfigError, DataError
 from minidl.files import atomic_write, write_json
 from minidl.freezing import discriminative, freeze, unfreeze
 from minidl.initializers import He
 from minidl.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Sequential
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.optimizers import Adam
+from minidl.parallel import threads
 from minidl.random import Seeds
 from minidl.schedules import OneCycle
 from minidl.training import Trainer, evaluate, lr_range_test
@@ -104,9 +104,9 @@ class Outcome:
         repeats = self.settings.repeats
         error = np.array([_sd(row) / math.sqrt(repeats) if repeats > 1 else math.inf for row in gain])
         first = (
-            f"With {few} examples of each new class the fine-tuned network is right on {tuned[0].mean():.1f} % and the "
-            f"one trained from scratch on {scratch[0].mean():.1f} %; with {many} it is {tuned[-1].mean():.1f} % against "
-            f"{scratch[-1].mean():.1f} %."
+            f"With {few} examples of each new class the fine-tuned network is right on {tuned[0].mean():.1f} % and "
+            f"the one trained from scratch on {scratch[0].mean():.1f} %; with {many} it is {tuned[-1].mean():.1f} % "
+            f"against {scratch[-1].mean():.1f} %."
         )
         verdicts = []
         for word, better in (
@@ -144,12 +144,17 @@ def run(data: DataSet, out: Path, *, seed: int = 0, settings: Settings | None = 
 
     Raises
     ------
+    ConfigError
+        If `out` is a file.
     DataError
         If there are too few classes or images.
     """
     from minidl.plots.transfer import transfer_plot
 
-    outcome = transfer_experiment(data, settings or Settings(), seed=seed)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: this is a file; give a folder for the results")
+    with threads(1):  # networks so small spend more time handing out work than doing it
+        outcome = transfer_experiment(data, settings or Settings(), seed=seed)
     text = f"{outcome.log}\n\n{outcome.table()}\n\n{outcome.sentences()}"
     figure = transfer_plot(
         np.array(outcome.settings.examples),

@@ -78,16 +78,15 @@ class Histograms(Sampler):
 
     def _keep(self, place: Place, row: dict[str, float], arrays: dict[str, np.ndarray]) -> None:
         self.table.add(place, row)
+        self.histograms.add(place, arrays)
         # Which looks are kept depends on their number alone, so that a resumed run keeps the same.
         stride = 1
         while math.ceil(len(self.table.rows) / stride) > KEPT:
             stride *= 2
-        if (len(self.table.rows) - 1) % stride == 0:
-            self.histograms.add(place, arrays)
-        number = {row["step"]: index for index, row in enumerate(self.table.rows)}
-        steps = [step for _, step in self.histograms.places]
-        if any(number.get(step, 0) % stride for step in steps):
-            self.histograms.keep([i for i, step in enumerate(steps) if number.get(step, 0) % stride == 0])
+        if stride > 1:
+            kept = {row["step"] for row in self.table.rows[::stride]}
+            steps = [step for _, step in self.histograms.places]
+            self.histograms.keep([index for index, step in enumerate(steps) if step in kept])
 
     def _warn(self, place: Place, view: View, states: dict, norms: dict[str, float]) -> None:
         found = activation_warnings(states)

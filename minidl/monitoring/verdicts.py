@@ -158,7 +158,8 @@ def learning_rate_verdict(losses: Sequence[float] | np.ndarray, lr: Any = None) 
     Returns
     -------
     Verdict
-        "too high", "too low", "good", or "unclear" with less than 6 points.
+        "too high", "too low", "good", "stuck" (the loss does not move at all), or "unclear" with less than 6
+        points.
     """
     losses = np.asarray(losses, dtype=np.float64)
     rates = np.atleast_1d(np.asarray(math.nan if lr is None else lr, dtype=np.float64))
@@ -192,6 +193,12 @@ def _rate_verdict(losses: np.ndarray, rate: str) -> Verdict:
     share = (level - last) / fall if fall > 0 else 0.0
     trend = f"the loss went from {first:.3g} to {last:.3g}"
     if fall < 0.05 * first:
+        if swing < 0.02 * first and abs(fall) < 0.05 * first and back > 0.25:
+            return Verdict(
+                "stuck",
+                f"The training does not get anywhere: {trend}. {rate} is far too low, or the network cannot learn: "
+                "look for dead or saturated units and vanishing gradients.",
+            )
         if back > 0.25 or last > first:
             return Verdict("too high", f"{rate} is too high: {trend}, up and down rather than downwards.")
         return Verdict("too low", f"{rate} is too low: {trend}, smoothly, but by next to nothing.")

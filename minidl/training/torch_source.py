@@ -31,6 +31,7 @@ from minidl.layers import (
 )
 from minidl.layers.foreign import Foreign
 from minidl.training.evaluate import model_dtype
+from minidl.training.torch_classes import CLASSES, NEEDED_BY
 
 
 def torch_source(model: Any, weights: str | None = None) -> str:
@@ -79,7 +80,7 @@ def torch_source(model: Any, weights: str | None = None) -> str:
     writer = _Writer()
     expression = writer.write(model, "")
     wide = model_dtype(model) == "float64"
-    parts = ["import torch\nfrom torch import nn\n", *(f"\n{_CLASSES[name]}" for name in writer.classes)]
+    parts = ["import torch\nfrom torch import nn\n", *(f"\n{CLASSES[name]}" for name in writer.classes)]
     parts.append(("\n" if writer.classes else "") + f"model = {expression}{'.double()' if wide else ''}\n")
     if weights is not None:
         parts[0] = "import torch\nfrom safetensors.torch import load_file\nfrom torch import nn\n"
@@ -104,7 +105,7 @@ class _Writer:
         return write(self, layer, indent)
 
     def needs(self, name: str) -> str:
-        for other in _NEEDED_BY.get(name, ()):
+        for other in NEEDED_BY.get(name, ()):
             self.needs(other)
         if name not in self.classes:
             self.classes.append(name)
@@ -249,78 +250,3 @@ def _sides(pixels: Any) -> tuple[int, int, int, int]:
 
 def _window(layer: Any) -> str:
     return f"{layer.kernel}" if layer.stride == layer.kernel else f"{layer.kernel}, stride={layer.stride}"
-
-
-_NEEDED_BY = {"JoinedBranches": ("Branches",)}
-_CLASSES = {
-    "Residual": '''\
-class Residual(nn.Module):
-    """Add the input to the output of the body."""
-
-    def __init__(self, body, shortcut=None):
-        super().__init__()
-        self.body, self.shortcut = body, shortcut
-
-    def forward(self, x):
-        return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-''',
-    "Branches": '''\
-class Branches(nn.ModuleDict):
-    """Send the same input through several modules; return a tuple of outputs."""
-
-    def forward(self, x):
-        return tuple(branch(x) for branch in self.values())
-''',
-    "JoinedBranches": '''\
-class JoinedBranches(Branches):
-    """Join the outputs along the channels."""
-
-    def forward(self, x):
-        return torch.cat(super().forward(x), dim=1)
-''',
-    "PaddedConv2d": '''\
-class PaddedConv2d(nn.Conv2d):
-    """A convolution with a padding of its own on each side: left, right, top, bottom."""
-
-    def __init__(self, *arguments, sides, **options):
-        super().__init__(*arguments, **options)
-        self.sides = sides
-
-    def forward(self, x):
-        return super().forward(nn.functional.pad(x, self.sides))
-''',
-    "PaddedAvgPool2d": '''\
-class PaddedAvgPool2d(nn.AvgPool2d):
-    """The mean over the real pixels of each window; padding: left, right, top, bottom."""
-
-    def __init__(self, *arguments, sides, **options):
-        super().__init__(*arguments, **options)
-        self.sides = sides
-
-    def forward(self, x):
-        real = nn.functional.pad(torch.ones_like(x), self.sides)
-        return super().forward(nn.functional.pad(x, self.sides)) / super().forward(real)
-''',
-    "RootMeanSquare": '''\
-class RootMeanSquare(nn.Module):
-    """The root of the mean of squares."""
-
-    def __init__(self, mean):
-        super().__init__()
-        self.mean = mean
-
-    def forward(self, x):
-        return self.mean(x * x).sqrt()
-''',
-    "TestScaledDropout": '''\
-class TestScaledDropout(nn.Module):
-    """Dropout that scales when testing, not when training."""
-
-    def __init__(self, p):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        return x * (torch.rand_like(x) >= self.p) if self.training else x * (1 - self.p)
-''',
-}

@@ -123,6 +123,11 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in (Path(folder) / "monitor").iterdir()}
 
 
+def everything(folder):
+    """The monitors' files and the checkpoint, which holds the window of the losses."""
+    return contents(folder) | {"last": (Path(folder) / "checkpoints/last.safetensors").read_bytes()}
+
+
 def test_the_files_of_a_run(tmp_path, capsys):
     monitor = Monitor(every=7)
     trainer(tmp_path, [monitor]).fit(data(), 4)
@@ -162,7 +167,7 @@ def test_interrupted_and_resumed_leaves_the_same_files(tmp_path, epoch, every, c
     with pytest.raises(KeyboardInterrupt):
         trainer(tmp_path / "part", [Monitor(every), StopIn(epoch, 11)]).fit(data(), 8)
     trainer(tmp_path / "part", [Monitor(every)]).fit(data(), 8, resume=True)
-    assert contents(tmp_path / "part") == contents(tmp_path / "whole")
+    assert everything(tmp_path / "part") == everything(tmp_path / "whole")
 
 
 def test_killed_at_random_moments_and_resumed_leaves_the_same_files(tmp_path):
@@ -192,7 +197,7 @@ def test_killed_at_random_moments_and_resumed_leaves_the_same_files(tmp_path):
     process = start("killed")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and int(output.split()[0]) > 1
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert everything(tmp_path / "killed") == everything(tmp_path / "whole")
 
 
 def test_of_many_looks_every_second_histogram_is_kept(tmp_path, monkeypatch, capsys):
@@ -204,7 +209,7 @@ def test_of_many_looks_every_second_histogram_is_kept(tmp_path, monkeypatch, cap
     with pytest.raises(KeyboardInterrupt):
         trainer(tmp_path / "part", [Histograms(every=4), StopIn(4, 9)]).fit(data(), 5)
     trainer(tmp_path / "part", [Histograms(every=4)]).fit(data(), 5, resume=True)
-    assert contents(tmp_path / "part") == contents(tmp_path / "whole")
+    assert everything(tmp_path / "part") == everything(tmp_path / "whole")
 
 
 def test_another_interval_is_refused_on_resuming(tmp_path, capsys):

@@ -95,6 +95,7 @@ def test_too_few_epochs_missing_validation_and_nan():
         (2.3 - 0.001 * T, "too low"),
         (2.3 + 0.2 * (-1) ** T, "too high"),
         (1 + T, "too high"),
+        (2.3 + 0.01 * (-1) ** T, "stuck"),
         (0.8 + np.exp(-T / 2) + 0.15 * (-1) ** T, "too high"),
         (np.append(np.exp(-T), np.nan), "too high"),
         (np.ones(5), "unclear"),

@@ -275,7 +275,8 @@ DEEP = {
     "plain": lambda: [Conv2D(3, 3), MaxPool2D(2), ReLU(), Conv2D(4, 2), ReLU(), Flatten(), Dense(4)],
     "batch normalisation": lambda: [Conv2D(3, 3), BatchNorm(), ReLU(), Conv2D(4, 2), BatchNorm(), Flatten(), Dense(4)],
     "nested": lambda: [Sequential([Conv2D(3, 3), ReLU()]), Sequential([Conv2D(4, 2), Flatten()]), Dense(4)],
-    "residual": lambda: [Residual(Conv2D(1, 3, padding="same")), Residual(Sequential([Conv2D(1, 1)])), Flatten(), Dense(4)],
+    "residual": lambda: [Residual(Conv2D(1, 3, padding="same")), Residual(Sequential([Conv2D(1, 1)])), Flatten(),
+                         Dense(4)],
     "branches": lambda: [Branches([Conv2D(1, 3), Conv2D(2, 3)], merge="concat"), Conv2D(2, 2), Flatten(), Dense(4)],
 }  # fmt: skip
 
