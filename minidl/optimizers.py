@@ -148,7 +148,9 @@ class Nesterov(Optimizer):
                         f"Nesterov: form={self.form!r} needs prepare(named_parameters) before the forward "
                         f"pass, but {name!r} was not prepared; call it, or use form='reformulated'"
                     )
-            self._check_gradients([(name, parameter) for name, parameter in parameters if not parameter.frozen])
+            self._check_gradients(
+                [(name, parameter) for name, parameter in parameters if not parameter.frozen]
+            )
             self._return(parameters)
         super().step(parameters)
 
@@ -318,7 +320,9 @@ class Adam(Optimizer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         late = {key.partition("/")[2]: int(state[key]) for key in state if key.startswith("updates/")}
-        super().load_state_dict({key: value for key, value in state.items() if not key.startswith("updates/")})
+        super().load_state_dict(
+            {key: value for key, value in state.items() if not key.startswith("updates/")}
+        )
         self._updates = {**dict.fromkeys(self._state, self.steps), **late}
 
 

@@ -262,9 +262,9 @@ def _compare(
     unfreeze(model, *body_layers)
     discriminative(model, lowest=LOWEST)
     if log is not None:
-        # In larger batches: those of ten are too noisy for a test of a hundred steps.
-        wide = Loader(few.images, few.labels, min(len(few), 100), seeds=seeds.child("range"))
-        found = lr_range_test(model, SoftmaxCrossEntropy(), Adam(), wide, high=1.0)
+        # In one batch: where a trained head leaves little to gain, batches of ten are too noisy.
+        whole = Loader(few.images, few.labels, len(few), shuffle="never")
+        found = lr_range_test(model, SoftmaxCrossEntropy(), Adam(), whole, high=1.0, steps=60, smoothing=0.0)
         log.append(f"learning-rate range test: {found.verdict} (every network here takes {RATE:.0e})")
     title = f"everything, rates {LOWEST * RATE:.0e} (first layer) to {RATE:.0e} (last)"
     _phase(title, model, loader, epochs, validation, log)

@@ -36,16 +36,26 @@ INPUT = (2, 10, 9)
 
 def everything():
     """Every layer with parameters or a choice of conventions, nested, with names that must agree."""
-    left = Sequential([AvgPool2D(3, stride=1, padding="same"), Conv2D(2, 2, padding=((0, 1), (1, 0)), bias=False)])
+    left = Sequential(
+        [AvgPool2D(3, stride=1, padding="same"), Conv2D(2, 2, padding=((0, 1), (1, 0)), bias=False)]
+    )
     return Sequential(
         [
             *(Conv2D(4, 3, padding="same"), BatchNorm(momentum=0.8, eps=1e-3), ReLU()),
             *(MaxPool2D(3, stride=2, padding="same"), Dropout(0.3)),
             Residual(Sequential([Conv2D(4, 3, padding=1), Tanh()])),
-            Residual(Conv2D(6, (2, 1), stride=2), shortcut=Sequential([Conv2D(6, (3, 1), stride=2), BatchNorm()])),
+            Residual(
+                Conv2D(6, (2, 1), stride=2), shortcut=Sequential([Conv2D(6, (3, 1), stride=2), BatchNorm()])
+            ),
             Branches({"left": left, "right": Residual(Identity())}, merge="concat"),
             *(L2Pool2D(2, stride=1), LeakyReLU(0.2), Flatten(), Dense(6), BatchNorm(), Sigmoid()),
-            *(Reshape((6, 1, 1)), GlobalAvgPool2D(), Dense(5, bias=False), Dropout(0.4, scaling="test"), ELU(0.5)),
+            *(
+                Reshape((6, 1, 1)),
+                GlobalAvgPool2D(),
+                Dense(5, bias=False),
+                Dropout(0.4, scaling="test"),
+                ELU(0.5),
+            ),
             *(Sequential([Dense(3)]), Softmax()),
         ]
     )
@@ -114,7 +124,9 @@ def test_we_take_weights_that_pytorch_has_trained(tmp_path, dtype):
     assert all(np.array_equal(back[name], tensor.numpy()) for name, tensor in theirs.state_dict().items())
 
 
-CASES = [case for case in LAYERS if not any(isinstance(layer, Foreign) for _, layer in case.make().named_layers())]
+CASES = [
+    case for case in LAYERS if not any(isinstance(layer, Foreign) for _, layer in case.make().named_layers())
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.label for case in CASES])
@@ -126,7 +138,9 @@ def test_every_layer_of_the_catalogue(tmp_path, case):
     ours.forward(x, train=True)
     export_weights(ours, tmp_path / "weights.safetensors")
     theirs = run_source(ours)
-    state = {name: torch.from_numpy(np.array(x)) for name, x in load_file(tmp_path / "weights.safetensors").items()}
+    state = {
+        name: torch.from_numpy(np.array(x)) for name, x in load_file(tmp_path / "weights.safetensors").items()
+    }
     theirs.load_state_dict(state)
     with torch.no_grad():
         outputs = theirs(torch.from_numpy(x))
@@ -152,7 +166,9 @@ def test_training_agrees_but_for_the_first_running_averages():
                 getattr(theirs[0], name).copy_(torch.from_numpy(ours.layers[0].buffers[name]))
         y, expected = ours.forward(x, train=True), theirs(torch.from_numpy(x)).detach().numpy()
         np.testing.assert_allclose(y, expected, rtol=1e-10)
-        differences.append(np.abs(ours.layers[0].buffers["running_var"] - theirs[0].running_var.numpy()).max())
+        differences.append(
+            np.abs(ours.layers[0].buffers["running_var"] - theirs[0].running_var.numpy()).max()
+        )
     assert min(differences[:4]) > 0.1 and max(differences[4:]) < 1e-12
 
 
@@ -191,7 +207,9 @@ def test_the_source_is_python_and_double_where_the_model_is():
 
 def test_names_of_nested_layers_and_a_file_made_by_hand(tmp_path):
     """The names that PyTorch gives to the same structure, typed here."""
-    model = Sequential([Residual(Sequential([Conv2D(2, 1), BatchNorm()])), Flatten(), Branches({"a": Dense(3)})])
+    model = Sequential(
+        [Residual(Sequential([Conv2D(2, 1), BatchNorm()])), Flatten(), Branches({"a": Dense(3)})]
+    )
     model.build((2, 2, 1), dtype=np.float64)
     generator = np.random.default_rng(0)
     arrays = {
@@ -214,7 +232,10 @@ def test_names_of_nested_layers_and_a_file_made_by_hand(tmp_path):
 
     # The formula, written out for one example.
     x = generator.normal(size=(1, 2, 2, 1))
-    z = np.einsum("oc,nchw->nohw", arrays["0.body.0.weight"][:, :, 0, 0], x) + arrays["0.body.0.bias"][:, None, None]
+    z = (
+        np.einsum("oc,nchw->nohw", arrays["0.body.0.weight"][:, :, 0, 0], x)
+        + arrays["0.body.0.bias"][:, None, None]
+    )
     mean, var = (arrays[f"0.body.1.running_{name}"][:, None, None] for name in ("mean", "var"))
     z = (z - mean) / np.sqrt(var + 1e-5) * arrays["0.body.1.weight"][:, None, None]
     z = x + z + arrays["0.body.1.bias"][:, None, None]

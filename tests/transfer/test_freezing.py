@@ -206,6 +206,17 @@ def test_a_parameter_frozen_between_prepare_and_step_goes_back_to_where_it_was()
     assert np.array_equal(parameter.value, before)
 
 
+def test_frozen_weights_are_not_moved_to_look_ahead():
+    """The others' gradients would be taken at a place where the frozen weights never are."""
+    model, optimizer = network(), Nesterov(0.1, form="lookahead")
+    train(model, optimizer, 2)
+    freeze(model, "0")
+    before = values(model)
+    optimizer.prepare(list(model.named_parameters()))
+    assert np.array_equal(values(model)["0.weight"], before["0.weight"])
+    assert not np.array_equal(values(model)["4.weight"], before["4.weight"])
+
+
 def test_an_unfrozen_parameter_starts_adam_at_its_own_first_step():
     """Bias correction by the optimizer's steps would make the first update 3.2 times too long."""
     a, b = Parameter(np.zeros(1)), Parameter(np.zeros(1))

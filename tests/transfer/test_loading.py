@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 from minidl.errors import CheckpointError, ConfigError, StateError
 from minidl.layers import BatchNorm, Conv2D, Dense, Flatten, ReLU, Residual, Sequential
 from minidl.losses import SoftmaxCrossEntropy
-from minidl.optimizers import SGD
+from minidl.optimizers import Momentum
 from minidl.training import Trainer, export_weights
 from minidl.training.checkpoint import write_checkpoint
 from minidl.transfer import load_matching
@@ -111,6 +111,8 @@ def test_a_longer_beginning_counts_before_a_shorter_one_and_whole_parts_only(tmp
     save_file(arrays, tmp_path / "torch.safetensors")
     model = Sequential([Dense(5, bias=False), Dense(3, bias=False)])
     model.build((4,))
+    report = load_matching(model, tmp_path / "torch.safetensors", rename={"features.1": "0"})
+    assert report.loaded == ["0.weight"] and report.unexpected == ["features.10.weight"]
     rename = {"features": "9", "features.1": "0", "features.10": "1"}
     report = load_matching(model, tmp_path / "torch.safetensors", rename=rename, strict=True)
     assert report.loaded == ["0.weight", "1.weight"]
@@ -158,7 +160,7 @@ def test_the_folder_of_a_run(tmp_path):
         return net
 
     for keep, name in (("accuracy", "best"), (None, "last")):
-        trainer = Trainer(model(), SoftmaxCrossEntropy(), SGD(0.1), run_dir=tmp_path / name, keep_best=keep)
+        trainer = Trainer(model(), SoftmaxCrossEntropy(), Momentum(0.1), run_dir=tmp_path / name, keep_best=keep)
         trainer.fit(loader(blobs()), 2, blobs(seed=1))
         if keep:
             trainer.restore_best()
