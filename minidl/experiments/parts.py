@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from minidl.experiments import vocabulary
 from minidl.experiments.config import Config
 from minidl.experiments.ladder import INPUT_SHAPE, build_model, find_rung
 from minidl.expressions import build
+from minidl.files import read_json
 from minidl.layers import Layer, Sequential
 from minidl.random import Seeds
 from minidl.training.callbacks import BestWeights
@@ -199,8 +201,24 @@ def _load_weights(config: Config, model: Layer) -> Any:
 
     wanted = config.model
     assert wanted.init_from is not None
+    _check_preprocessing(wanted.init_from, config.data.standardize)
     with _naming("model.init_from"):
         return load_matching(model, wanted.init_from, strict=wanted.init_strict, skip=wanted.init_skip)
+
+
+def _check_preprocessing(source: str, standardize: bool) -> None:
+    """Refuse weights that learned from standardised pixels for a run on plain ones, and the other way round."""
+    try:
+        loader = read_json(Path(source) / "run.json")["training"]["train"]
+        before = (loader["mean"], loader["std"]) != (0.0, 1.0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a file of weights, or a run that does not say
+    if before != standardize:
+        how, what = ("with", "set") if before else ("without", "leave out")
+        raise ConfigError(
+            f"model.init_from: the weights in {source} were trained {how} standardised pixels, and new training "
+            f"must see the images as they did; {what} data.standardize"
+        )
 
 
 def _set_learning(config: Config, model: Layer) -> None:

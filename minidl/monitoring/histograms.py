@@ -94,7 +94,8 @@ class Histograms(Sampler):
         # mislead, above all the first: where the last layer's weights begin at zero, nothing gets through yet.
         learning = [layer.name for layer in view.layers if layer.layer.parameters and layer.name in norms]
         recent = [
-            gradient_warning({name: row[f"gradient/{name}"] for name in learning})
+            # A layer that was frozen until now has no gradient in the earlier rows.
+            gradient_warning({name: row[key] for name in learning if (key := f"gradient/{name}") in row})
             for row in self.table.rows[-LOOKS:]
         ]
         if len(recent) == LOOKS and all(warning.keys() == recent[0].keys() for warning in recent):

@@ -173,13 +173,15 @@ class Sampler(Callback):
         if self.model is None:
             self._step = 0
             raise StateError(f"{type(self).__name__}: call start(model, …) before observe")
-        if self._step == self._due:
+        looks = self._step == self._due
+        if looks:
             with np.errstate(all="ignore"):  # what is not finite is for the loop to judge
                 self.look(Place.of_step(self._step, self._batches))
             self._schedule()
         elif self._step + 1 == self._due:
             self.before()
-        if self._step % self._batches == 0 or self._step - self._flushed >= SHORTEST:
+        # At the end of an epoch, before its checkpoint is written; and within a long one, so that it can be watched.
+        if self._step % self._batches == 0 or (looks and self._step - self._flushed >= SHORTEST):
             self.flush()
         self._event = self._next_event()
 
@@ -192,7 +194,7 @@ class Sampler(Callback):
         """Return the next step after which there is something to do."""
         epoch_end = self._step - self._step % self._batches + self._batches
         just_before = self._due - 1 if self._due - 1 > self._step else self._due
-        return min(epoch_end, just_before, self._flushed + SHORTEST)
+        return min(epoch_end, just_before)
 
     def _restore(self, store: Table | Stack | Notes, epochs: int) -> None:
         store.clear()

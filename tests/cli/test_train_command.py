@@ -280,6 +280,17 @@ def test_a_run_started_from_weights_may_be_repeated_from_any_folder(elsewhere, m
     same_run(elsewhere / "run", elsewhere / "other" / "again")
 
 
+@pytest.mark.parametrize(("first", "second"), [((), ("--standardize",)), (("--standardize",), ())])
+def test_weights_meet_the_preprocessing_they_were_trained_with(first, second, capsys):
+    assert command(*TINY, *first, "--out", "before") == 0
+    assert command(*TINY, *first, "--init-from", "before", "--out", "alike") == 0
+    capsys.readouterr()
+    assert command(*TINY, *second, "--init-from", "before", "--out", "otherwise") == 2
+    error = capsys.readouterr().err
+    assert "model.init_from" in error and "standardised pixels" in error and "data.standardize" in error
+    assert not Path("otherwise").exists()
+
+
 def test_resume_does_not_need_the_weights_the_run_began_with():
     assert command(*TINY, "--out", "before") == 0
     assert command(*TINY, "--init-from", "before", "--out", "run") == 0

@@ -111,12 +111,21 @@ def test_a_longer_beginning_counts_before_a_shorter_one_and_whole_parts_only(tmp
     save_file(arrays, tmp_path / "torch.safetensors")
     model = Sequential([Dense(5, bias=False), Dense(3, bias=False)])
     model.build((4,))
-    report = load_matching(model, tmp_path / "torch.safetensors", rename={"features.1": "0"})
-    assert report.loaded == ["0.weight"] and report.unexpected == ["features.10.weight"]
     rename = {"features": "9", "features.1": "0", "features.10": "1"}
     report = load_matching(model, tmp_path / "torch.safetensors", rename=rename, strict=True)
     assert report.loaded == ["0.weight", "1.weight"]
     assert np.array_equal(model.state_dict()["0.weight"], np.ones((4, 5)))
+
+
+def test_a_part_of_a_name_is_not_renamed(tmp_path):
+    """``fc`` is not the beginning of ``fc1``; cut off as text it would turn that into layer 1."""
+    arrays = {"fc.0.weight": np.ones((5, 4), np.float32), "fc1.weight": np.ones((3, 5), np.float32)}
+    save_file(arrays, tmp_path / "torch.safetensors")
+    model = Sequential([Dense(5, bias=False), Dense(3, bias=False)])
+    model.build((4,))
+    report = load_matching(model, tmp_path / "torch.safetensors", rename={"fc": ""})
+    assert report.loaded == ["0.weight"] and report.missing == ["1.weight"]
+    assert report.unexpected == ["fc1.weight"]
 
 
 def test_names_and_matrices_of_pytorch_are_translated(tmp_path):
@@ -167,10 +176,8 @@ def test_the_folder_of_a_run(tmp_path):
         new = model(5)
         report = load_matching(new, tmp_path / name)
         assert report.source.endswith(f"{name}.safetensors")
-        assert report.loaded == [
-            "0.body.weight",
-            "0.body.bias",
-        ]  # and not the optimizer's or a callback's arrays
+        assert report.loaded == ["0.body.weight", "0.body.bias"]
+        assert report.unexpected == []  # the arrays of the optimizer and of callbacks are none of the model's
         assert np.array_equal(new.state_dict()["0.body.weight"], trainer.model.state_dict()["0.body.weight"])
 
 
