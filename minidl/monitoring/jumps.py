@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from minidl.monitoring.place import Place
 from minidl.monitoring.sampler import Sampler, warn
 from minidl.monitoring.storage import Notes, Stack, Table
 
-REFRESH = 25  # steps between two looks at the losses
+REFRESH = 50  # steps between two looks at the losses
 BLOCKS = 50  # rows per epoch
 TINY = 1e-12  # stands for a loss of zero, whose logarithm does not exist
 
@@ -45,7 +46,7 @@ class LossJumps(Sampler):
     ----------
     table, jumps : Table
     waiting : list of (step, loss, lr)
-        Noted but not yet looked at, which happens every 25 steps.
+        Noted but not yet looked at, which happens every 50 steps.
     notes : Notes
     """
 
@@ -61,7 +62,7 @@ class LossJumps(Sampler):
         self._forget()
 
     def _forget(self) -> None:
-        self._recent: deque[float] = deque(maxlen=self.window)
+        self._recent: deque[float] = deque(maxlen=self.window)  # logarithms
         self._block: list[float] = []
         self.waiting: list[tuple[int, Any, float | None]] = []
         self._limit = sys.float_info.max  # before there is a window: only what is not finite
@@ -93,17 +94,18 @@ class LossJumps(Sampler):
         losses = [loss for _, loss, _ in waiting]
         if losses and not isinstance(losses[0], float) and device_of(losses[0]) != "cpu":
             losses = to_cpu(namespace(losses[0]).stack(losses)).tolist()
+        block, recent, row, batches = self._block, self._recent, self._row, self._batches
         for (step, _, lr), loss in zip(waiting, map(float, losses), strict=True):
-            self._block.append(loss)
+            block.append(loss)
             if not loss <= self._limit:
                 self._jump(loss, step)
             if math.isfinite(loss):
-                self._recent.append(loss)
-            if step % self._row == 0 or step % self._batches == 0:
-                mean, highest = sum(self._block) / len(self._block), max(self._block)
+                recent.append(_log(loss))
+            if step % row == 0 or step % batches == 0:
+                mean, highest = sum(block) / len(block), max(block)
                 values = {"lr": math.nan if lr is None else float(lr), "loss": mean, "highest": highest}
-                self.table.add(Place.of_step(step, self._batches), values)
-                self._block = []
+                self.table.add(Place.of_step(step, batches), values)
+                block.clear()
             if step % REFRESH == 0:
                 self._renew()
 
@@ -141,10 +143,9 @@ class LossJumps(Sampler):
     def _renew(self) -> None:
         if len(self._recent) < max(self.window // 4, 2):
             return
-        logs = [math.log(loss if loss > TINY else TINY) for loss in self._recent]
-        self._middle = _median(logs)
-        self._spread = 1.4826 * _median([abs(log - self._middle) for log in logs])
-        limit = self._middle + max(self.threshold * self._spread, math.log(2))
+        middle = _median(self._recent)
+        self._middle, self._spread = middle, 1.4826 * _median([abs(log - middle) for log in self._recent])
+        limit = middle + max(self.threshold * self._spread, math.log(2))
         self._limit = math.exp(min(limit, 700.0))
 
     def _jump(self, loss: float, step: int) -> None:
@@ -152,7 +153,7 @@ class LossJumps(Sampler):
             return
         self._quiet_until = step + self.window
         place, usual = Place.of_step(step, self._batches), math.exp(self._middle)
-        distance = math.log(loss if loss > TINY else TINY) - self._middle if math.isfinite(loss) else math.inf
+        distance = _log(loss) - self._middle if math.isfinite(loss) else math.inf
         spreads = distance / self._spread if self._spread > 0 else math.inf
         self.jumps.add(place, {"batch": place.batch, "loss": loss, "usual": usual, "spreads": spreads})
         text = f"the loss jumped to {loss:.3g}, where {usual:.3g} was usual"
@@ -165,7 +166,11 @@ def next_digest(step: int) -> int:
     return step - step % REFRESH + REFRESH
 
 
-def _median(values: list[float]) -> float:
+def _log(loss: float) -> float:
+    return math.log(loss if loss > TINY else TINY)
+
+
+def _median(values: Iterable[float]) -> float:
     ordered = sorted(values)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

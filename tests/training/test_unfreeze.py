@@ -164,3 +164,13 @@ def test_a_wrong_name_is_an_error_before_anything_is_written(tmp_path, callback)
             loader(blobs()), 6
         )
     assert not list((tmp_path).rglob("*.safetensors"))
+
+
+def test_a_monitor_watches_a_run_in_which_layers_are_let_go(tmp_path):
+    """A frozen layer at the bottom has no gradients to look at; they appear when it is let go."""
+    from minidl.experiments.report import write_run_report
+    from minidl.monitoring import Monitor
+
+    callbacks = [Freeze(["0", "1"]), Unfreeze(3, ["0", "1"]), Monitor(every=2)]
+    trainer(callbacks=callbacks, run_dir=tmp_path / "run").fit(loader(blobs()), 5, blobs(seed=1))
+    assert "<html" in write_run_report(tmp_path / "run").read_text(encoding="utf-8")

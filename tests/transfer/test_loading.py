@@ -169,7 +169,9 @@ def test_the_folder_of_a_run(tmp_path):
         return net
 
     for keep, name in (("accuracy", "best"), (None, "last")):
-        trainer = Trainer(model(), SoftmaxCrossEntropy(), Momentum(0.1), run_dir=tmp_path / name, keep_best=keep)
+        trainer = Trainer(
+            model(), SoftmaxCrossEntropy(), Momentum(0.1), run_dir=tmp_path / name, keep_best=keep
+        )
         trainer.fit(loader(blobs()), 2, blobs(seed=1))
         if keep:
             trainer.restore_best()
