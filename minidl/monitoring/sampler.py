@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 
 from minidl.backend import Array, namespace
 from minidl.errors import CheckpointError, StateError
-from minidl.monitoring.place import SHORTEST, Place, check_every, next_look
+from minidl.monitoring.place import Place, check_every, next_look
 from minidl.monitoring.storage import FOLDER, Notes, Stack, Table
 from minidl.training.callbacks import Callback
 
 PROBE = 64  # examples
+PATIENCE = 2.0  # seconds between two writings of the files within an epoch
 
 
 class Sampler(Callback):
@@ -47,7 +49,8 @@ class Sampler(Callback):
         self.probe: tuple[Array, Array] | None = None
         self.folder: Path | None = None
         self._batches = 1
-        self._step = self._due = self._event = self._flushed = 0
+        self._step = self._due = self._event = 0
+        self._written = 0.0  # when
 
     # What a monitor says about itself ----------------------------------------------------------
 
@@ -99,7 +102,7 @@ class Sampler(Callback):
         """
         self.model, self.loss, self.probe = model, loss, probe
         self._batches, self._step = batches, epochs * batches
-        self._flushed = self._step
+        self._written = time.monotonic()
         self.folder = None if run_dir is None else Path(run_dir) / FOLDER
         if self.folder is not None and self.folder.is_dir():
             for leftover in self.folder.glob(".*.part"):  # of a process that was killed
@@ -135,7 +138,7 @@ class Sampler(Callback):
 
     def flush(self) -> None:
         """Write the files of which something is new."""
-        self._flushed = self._step
+        self._written = time.monotonic()
         if self.folder is not None:
             for store in self.stores():
                 if store.changed:
@@ -181,7 +184,8 @@ class Sampler(Callback):
         elif self._step + 1 == self._due:
             self.before()
         # At the end of an epoch, before its checkpoint is written; and within a long one, so that it can be watched.
-        if self._step % self._batches == 0 or (looks and self._step - self._flushed >= SHORTEST):
+        # Both leave the same files behind: the clock decides only how soon they can be seen.
+        if self._step % self._batches == 0 or (looks and time.monotonic() - self._written >= PATIENCE):
             self.flush()
         self._event = self._next_event()
 
