@@ -134,8 +134,7 @@ class _Reader:
         self, name: str, function: Callable[..., Any], values: list[Any], options: dict[str, Any]
     ) -> None:
         signature = inspect.signature(function)
-        known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+        known, open_ended = _options(function)
         for option in options:
             if option not in known and not open_ended:
                 raise ConfigError(f"{self.what}: {name} has no option {option!r}{suggestion(option, known)}")
@@ -143,6 +142,24 @@ class _Reader:
             signature.bind(*values, **options)
         except TypeError as error:
             raise ConfigError(f"{self.what}: {name}{signature_text(function)}: {error}") from None
+
+
+def _options(function: Callable[..., Any]) -> tuple[list[str], bool]:
+    """Return the names of all options, and whether others are taken too.
+
+    Where a class hands ``**options`` on to its base, as the optimizers do, those of the base count.
+    """
+    if not inspect.isclass(function):
+        makers: list[Callable[..., Any]] = [function]
+    else:
+        makers = [base.__init__ for base in function.__mro__ if "__init__" in vars(base)]  # type: ignore[misc]
+    known: list[str] = []
+    for maker in makers:
+        parameters = inspect.signature(maker).parameters.values()
+        known += [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"]
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            return list(dict.fromkeys(known)), False
+    return known, True
 
 
 def signature_text(function: Callable[..., Any]) -> str:

@@ -3,8 +3,8 @@
 The lecture's way (AAR): a fresh head on the trained body; train the head alone; look for a learning rate;
 let everything learn, the layers near the input more slowly. It is compared with learning the new digits
 from scratch, with the new head alone, and with a classifier of another kind on the features of the body
-(TUE). Every network takes the same number of steps. Accuracies are of validation images of 5 to 9, which
-nothing was chosen by; the test set stays in its vault.
+(TUE). Every network takes the same number of steps. Accuracies are of validation images of 5 to 9, none of
+which is used to fit or to stop a training; the test set stays in its vault.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def validation_value(row: dict[str, Any], metric: str) -> float | None:
     if f"val_{metric}" not in row:
         raise ConfigError(
             "the best epoch cannot be judged by accuracy: the targets are not classes; "
-            "use keep_best='loss' or keep_best=None, and metric='loss' for EarlyStopping"
+            "use keep_best='loss' or keep_best=None, and metric='loss' for EarlyStopping and ReduceOnPlateau"
         )
     return row[f"val_{metric}"]
 

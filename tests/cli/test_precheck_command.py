@@ -64,7 +64,7 @@ def test_large_initial_weights(capsys):
         (["--rung", "99"], "there is no rung '99'"),
         (["--model", "Dens(10)"], "did you mean 'Dense'?"),
         (["--rung", "0", "--loss", "SoftmaxCrossEntrpy()"], "did you mean 'SoftmaxCrossEntropy'?"),
-        (["--rung", "0", "--optimizer", "SGD(rate=1)"], "--optimizer: SGD"),
+        (["--rung", "0", "--optimizer", "SGD(rate=1)"], "--optimizer: SGD has no option 'rate'; there are: clip"),
         (["--rung", "0", "--regularizer", "L2(-1)"], "--regularizer: L2: strength must be"),
         (["--rung", "0", "--examples", "4"], "--examples must be from 5 to 20, got 4"),
         (["--rung", "0", "--json", "."], "--json: . is a folder"),

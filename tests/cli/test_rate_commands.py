@@ -137,7 +137,7 @@ def test_a_curve_that_is_of_no_use_says_so(folder, capsys):
     ("words", "complaint"),
     [
         (["--optimizer", "Adm(0.1)"], "--optimizer: there is no 'Adm'; did you mean 'Adam'?"),
-        (["--optimizer", "SGD(0.1, momentum=0.9)"], "--optimizer: SGD"),
+        (["--optimizer", "SGD(0.1, momentum=0.9)"], "--optimizer: SGD has no option 'momentum'"),
         (["--loss", "CrossEntropy()"], "--loss: there is no 'CrossEntropy'"),
         (["--regularizer", "L3(1)"], "--regularizer: there is no 'L3'"),
         (["--rung", "99"], "99"),
