@@ -27,15 +27,20 @@ class Demo:
         Where it is. The module offers ``run(data, out, *, seed) -> str``: `data` a `DataSet`, `out` the
         folder to write pictures and results to (it may not exist yet), `seed` an int. What it returns is
         printed. It is imported when it runs, so that ``minidl --help`` is quick.
+    needs_data : bool
+        If not, nothing in it is random either: it is run with ``run(None, out)``, without options for both.
     """
 
     name: str
     help: str
     module: str
+    needs_data: bool = True
 
 
 DEMOS = (
     Demo("imbalance", "a rare class, and what accuracy hides", "minidl.experiments.imbalance"),
+    Demo("landscapes", "optimizers race through a ravine and off a saddle point; Nesterov's three forms",
+         "minidl.experiments.landscapes", needs_data=False),
     Demo("transfer", "from digits 0-4 to 5-9 with few labels, and what borrowed features are worth",
          "minidl.experiments.transfer"),
 )  # fmt: skip
@@ -52,11 +57,13 @@ def add_parser(subparsers: Any) -> None:
     choices = parser.add_subparsers(title="experiments", dest="demo", metavar="NAME", required=True)
     for demo in DEMOS:
         options = choices.add_parser(demo.name, help=demo.help, description=demo.help, allow_abbrev=False)
-        add_data_options(options)
+        if demo.needs_data:
+            add_data_options(options)
         options.add_argument(
             "--out", type=Path, metavar="DIR", help="the folder for the results (default: demo-NAME)"
         )
-        add_seed_option(options)
+        if demo.needs_data:
+            add_seed_option(options)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,6 +75,6 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out: {out} is a file; name a folder, which may be new")
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("drawing needs matplotlib, which is not installed: pip install matplotlib")
-    print(module.run(data_from(args), out, seed=args.seed))
+    print(module.run(data_from(args), out, seed=args.seed) if demo.needs_data else module.run(None, out))
     print(f"written to {out}")
     return 0
