@@ -2,62 +2,28 @@
 
     python -m benchmarks.train_step [--rungs 0,1,3,10] [--batches 10,128] [--json FILE]
 
-Every contestant is timed in short blocks that alternate (A B C A B C …), so that a change of the
-machine's clock or load meets all of them alike. See benchmarks/README.md for what the columns mean.
+See benchmarks/README.md for how it measures and what the columns mean.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib.util
 import math
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import machine, models
+from benchmarks.contest import BLAS, Contestant, numbers, run_block, words
 from minidl.files import write_json
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.optimizers import SGD
-from minidl.parallel import available_cores, threads
+from minidl.parallel import available_cores
 
 LEARNING_RATE = 0.01
 BATCHES_IN_TURN = 8
-WARM_UP_STEPS = 5
-BLAS = "BLAS threads"
 HEADER = f"rung  batch  {'minidl':<30}  {'PyTorch':<30}  {'ratio':<13}  GFLOP/s (of peak)"
-
-
-@dataclass
-class Contestant:
-    """One way to do the step, and the nanoseconds each of its steps took."""
-
-    framework: str  # "minidl" or "PyTorch"
-    variant: str  # "BLAS threads", "channels-last", "compiled"; empty for the plain form
-    threads: int
-    step: Callable[[int], Any]  # takes the number of the batch, returns the loss
-    nanoseconds: list[int] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """How the tables call it."""
-        variant = f" {self.variant}" if self.variant else ""
-        return f"{self.framework}{variant}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-
-    @property
-    def median(self) -> float:
-        """Median step in microseconds."""
-        return statistics.median(self.nanoseconds) / 1e3
-
-    @property
-    def minimum(self) -> float:
-        """Fastest step in microseconds."""
-        return min(self.nanoseconds) / 1e3
 
 
 def minidl_step(rung: str, batches: list) -> Callable[[int], Any]:
@@ -119,44 +85,6 @@ def contestants(
         for count in thread_counts
     ]
     return entries
-
-
-def thread_limit(contestant: Contestant) -> AbstractContextManager[Any]:
-    """Give a contestant its threads, for as long as the context lasts."""
-    if contestant.framework == "PyTorch":
-        import torch
-
-        torch.set_num_threads(contestant.threads)
-        return nullcontext()
-    if contestant.variant == BLAS:
-        from threadpoolctl import threadpool_limits
-
-        return threadpool_limits(contestant.threads, user_api="blas")
-    return threads(contestant.threads)
-
-
-def run_block(contestant: Contestant, seconds: float) -> None:
-    """Time steps of one contestant for `seconds`, after a few that do not count."""
-    gc.collect()
-    gc.disable()
-    try:
-        with thread_limit(contestant):
-            for number in range(WARM_UP_STEPS):
-                loss = contestant.step(number)
-            clock = time.perf_counter_ns
-            end, number = clock() + int(seconds * 1e9), 0
-            while True:
-                start = clock()
-                loss = contestant.step(number)
-                now = clock()
-                contestant.nanoseconds.append(now - start)
-                number += 1
-                if now >= end:
-                    break
-    finally:
-        gc.enable()
-    if not math.isfinite(float(loss)):
-        raise RuntimeError(f"{contestant.name}: the loss became {float(loss)}, so its times mean nothing")
 
 
 def require_same_loss(entries: Sequence[Contestant]) -> None:
@@ -234,9 +162,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=str(__doc__).partition("\n")[0],
         allow_abbrev=False,
     )
-    parser.add_argument("--rungs", type=_words, default=["0", "1", "3", "10"], metavar="LIST")
-    parser.add_argument("--batches", type=_numbers, default=[10, 128], metavar="LIST")
-    parser.add_argument("--threads", type=_numbers, default=[1, 2], metavar="LIST")
+    parser.add_argument("--rungs", type=words, default=["0", "1", "3", "10"], metavar="LIST")
+    parser.add_argument("--batches", type=numbers, default=[10, 128], metavar="LIST")
+    parser.add_argument("--threads", type=numbers, default=[1, 2], metavar="LIST")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each contestant (default: 4)")
     parser.add_argument("--rounds", type=int, default=4, help="blocks to split them into (default: 4)")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (needs a C++ compiler)")
@@ -293,17 +221,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def warn(text: str) -> None:
     """Say something about the measurement, beside the table."""
     print(text, file=sys.stderr)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(text: str) -> list[int]:
-    numbers = [int(word) for word in _words(text)]
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"expected positive numbers separated by commas, got {text!r}")
-    return numbers
 
 
 if __name__ == "__main__":

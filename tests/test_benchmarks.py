@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import layers as layer_grid
 from benchmarks import models, monitoring, train_step
 from minidl.losses import SoftmaxCrossEntropy
 
@@ -102,3 +103,45 @@ def test_the_cost_of_monitoring_is_measured_in_pairs(tmp_path, capsys):
     assert len(result["later_pairs"]) == 3 and result["look_ms"] > 0
     assert result["later"] == sorted(result["later_pairs"])[1]
     assert "monitor:" not in capsys.readouterr().err  # noise teaches nothing: no warnings about it
+
+
+def test_the_grid_has_the_same_layers_in_both_libraries():
+    """Each case once: minidl's outputs and gradients are PyTorch's, but for the random masks of dropout."""
+    torch = pytest.importorskip("torch", reason="the other side of the grid is PyTorch")
+    for case in layer_grid.cases():
+        if case.kind == "dropout" or case.shape[0] * np.prod(case.shape[1:]) > 20_000:
+            continue
+        layer = case.layer()
+        layer.build(case.shape, rng=0)
+        x = np.random.default_rng(0).standard_normal((3, *case.shape), dtype=np.float32)
+        values = [torch.from_numpy(p.value.copy()).requires_grad_() for _, p in layer.named_parameters()]
+        images = torch.from_numpy(x).requires_grad_()
+        theirs = case.functional(torch.nn.functional, images, values)
+        ours = layer.forward(x, train=True)
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-3, atol=1e-4, err_msg=case.name)
+        dy = np.random.default_rng(1).standard_normal(ours.shape, dtype=np.float32)
+        grads = torch.autograd.grad(theirs, [images, *values], torch.from_numpy(dy))
+        mine = [layer.backward(dy), *(p.grad for _, p in layer.named_parameters())]
+        for a, b in zip(mine, grads, strict=True):
+            scale = float(np.abs(b.numpy()).max())
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-4 * max(scale, 1), err_msg=case.name)
+
+
+def test_a_short_run_of_the_grid(tmp_path, capsys):
+    file = tmp_path / "layers.json"
+    words = "--kinds loss,dropout --batch 4 --threads 1 --seconds 0.02 --rounds 1 --no-torch --json".split()
+    assert layer_grid.main([*words, str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert {result["kind"] for result in record["results"]} == {"loss", "dropout"}
+    assert all(result["both"]["minidl"]["median_us"] > 0 for result in record["results"])
+    assert "SoftmaxCrossEntropy of 10" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        layer_grid.main(["--kinds", "pol"])
+    assert "there is no pol" in capsys.readouterr().err
+
+
+def test_the_means_by_hand():
+    results = [{"kind": "conv", "both": {"ratio": ratio}} for ratio in (0.5, 2.0, 8.0)] + [
+        {"kind": "loss", "both": {}}
+    ]
+    assert layer_grid.means(results) == {"conv": {"geometric_mean": 2.0, "lowest": 0.5}}
