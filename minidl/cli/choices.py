@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from minidl.layers import Layer
 
 DATA = ("mnist", "digits", "fashion", "kmnist")
+SPLITS = ("lecture", "random", "stratified", "writers")
 
 
 def add_model_options(parser: Any, default: str | None = None) -> None:
@@ -72,13 +73,20 @@ def model_from(args: argparse.Namespace, default: str | None = None, preset: str
 
 
 def add_data_options(parser: Any) -> None:
-    """Add ``--data NAME``, ``--data-dir DIR`` and ``--subset N``."""
+    """Add ``--data NAME``, ``--data-dir DIR``, ``--split NAME``, ``--fold I/K`` and ``--subset N``."""
     parser.add_argument(
         "--data",
         choices=DATA,
         help="data set (default: MNIST where it can be had, else scikit-learn's digits)",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with the data files")
+    parser.add_argument(
+        "--split",
+        choices=SPLITS,
+        default="lecture",
+        help="which images validate: the last ones (lecture, the default), random, stratified, or of other writers",
+    )
+    parser.add_argument("--fold", metavar="I/K", help="fold I of K validates (default: a hold-out set)")
     parser.add_argument(
         "--subset", type=int, metavar="N", help="only the first N training images (default: all)"
     )
@@ -90,22 +98,26 @@ def data_from(args: argparse.Namespace) -> DataSet:
     Raises
     ------
     ConfigError
-        If ``--subset`` is not between 1 and the number of training images.
+        If ``--subset`` is not between 1 and the number of training images, or the split makes no sense.
     DataError
         If the data set that was named cannot be had or is damaged.
     """
     from dataclasses import replace
 
-    from minidl.data import load, load_or_digits
+    from minidl.data import load, load_or_digits, resplit
+    from minidl.data.resplit import parse_fold
     from minidl.errors import ConfigError
 
     subset = args.subset
     if subset is not None and subset < 1:  # before a download
         raise ConfigError(f"--subset must be at least 1, got {subset}")
+    if args.fold is not None:
+        parse_fold(args.fold)
     if args.data is None:
         data = load_or_digits(data_dir=args.data_dir)
     else:
         data = load(args.data, data_dir=args.data_dir)
+    data = resplit(data, args.split, args.fold, data_dir=args.data_dir)
     if subset is None:
         return data
     if subset > len(data.train):

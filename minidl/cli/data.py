@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from minidl.data import DataSet
 
 FETCHABLE = ("mnist", "fashion", "kmnist")
+WRITERS = "qmnist"  # no images: who wrote those of MNIST
 ALL = (*FETCHABLE, "digits")
 
 
@@ -28,11 +29,14 @@ def add_parser(subparsers: Any) -> None:
     listing = actions.add_parser("list", help="name the data sets and say which are on this machine")
     fetching = actions.add_parser("fetch", help="download data sets")
     fetching.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(FETCHABLE)} (default: mnist)"
+        "names", nargs="*", metavar="NAME", help=f"{', '.join((*FETCHABLE, WRITERS))} (default: mnist)"
     )
     verifying = actions.add_parser("verify", help="check the files against the published digests")
     verifying.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(FETCHABLE)} (default: all that are here)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join((*FETCHABLE, WRITERS))} (default: all data sets that are here)",
     )
     showing = actions.add_parser("show", help="write a sheet of samples as a PNG image")
     showing.add_argument(
@@ -63,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from minidl.data.digits import TITLE
     from minidl.data.places import find_folder, search_folders
+    from minidl.data.qmnist import CITATION, LICENCE
     from minidl.data.sources import SOURCES
 
     row = "{:9}{:33}{:>9}  {:12}{}"
@@ -81,6 +86,7 @@ def _list(args: argparse.Namespace) -> int:
     print("\nto cite:")
     for known in SOURCES.values():
         print(f"{known.name:9}{known.citation}")
+    print(f"{WRITERS:9}{CITATION} (labels: who wrote MNIST's digits; {LICENCE})")
     return 0
 
 
@@ -93,7 +99,11 @@ def _fetch(args: argparse.Namespace) -> int:
 
     if "digits" in args.names:
         raise ConfigError("'digits' needs no download: it comes with scikit-learn (pip install scikit-learn)")
-    for known in [source(name) for name in args.names or ["mnist"]]:
+    names = args.names or ["mnist"]
+    sets = [source(name) for name in names if name != WRITERS]
+    if WRITERS in names:
+        _writers(args.data_dir, fetch=True)
+    for known in sets:
         folder = find_folder(known, args.data_dir)
         if folder is not None:
             read_folder(known, folder)
@@ -118,7 +128,11 @@ def _verify(args: argparse.Namespace) -> int:
 
     searched = ", ".join(map(str, search_folders(args.data_dir)))
     found = 0
-    for known in [source(name) for name in args.names] or list(SOURCES.values()):
+    sets = [source(name) for name in args.names if name != WRITERS]
+    if WRITERS in args.names:
+        _writers(args.data_dir, fetch=False)
+        found += 1
+    for known in sets if args.names else list(SOURCES.values()):
         folder = find_folder(known, args.data_dir)
         if folder is None:
             if args.names:
@@ -136,6 +150,17 @@ def _verify(args: argparse.Namespace) -> int:
             f"no data set is in any of the folders searched ({searched}); fetch one with `minidl data fetch`"
         )
     return 0
+
+
+def _writers(data_dir: Path | None, *, fetch: bool) -> None:
+    """Bring QMNIST's label files here if asked to, and say that both are good."""
+    from minidl.data.qmnist import FILES, TITLE, fetch_label_files, find_label_file, qmnist_labels
+
+    if fetch:
+        fetch_label_files(data_dir)
+    for part, known in FILES.items():
+        rows = len(qmnist_labels(part, data_dir=data_dir, download=False))
+        print(f"{TITLE}, {find_label_file(known, data_dir)}: {rows:,} rows, the published file (SHA-256)")
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -17,7 +17,8 @@ def add_parser(subparsers: Any) -> None:
         description=(
             "Score the network of a run (of minidl train, or a single one below a progression's folder) and write "
             "evaluation.json and evaluation.html into the run's folder. --split test opens the vault; the run's "
-            "vault.json keeps a list of every opening."
+            "vault.json keeps a list of every opening. --report adds ROC curves, calibration, averages and intervals, "
+            "as a page, CSV tables and PNG pictures in the folder evaluation/ of the run."
         ),
         allow_abbrev=False,
     )
@@ -33,6 +34,11 @@ def add_parser(subparsers: Any) -> None:
         default="validation",
         help="which images (default: validation)",
     )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write a full report, every table as CSV and every picture as PNG",
+    )
     parser.add_argument("--data", choices=DATA, help="score on this data set (default: the run's own)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with the data files")
 
@@ -46,5 +52,9 @@ def run(args: argparse.Namespace) -> int:
     outcome = trained.score(args.split)
     report = write_evaluation_report(args.run, outcome)
     print(evaluation_text(outcome.facts))
+    if args.report:
+        from minidl.experiments.full_report import write_full_report
+
+        report = write_full_report(args.run, outcome)
     print(f"\nthe report is {report}")
     return 0

@@ -6,6 +6,7 @@ from minidl.data.fetch import UnavailableError
 from minidl.data.idx import read_idx, write_idx
 from minidl.data.loader import Loader
 from minidl.data.mix import Mixup
+from minidl.data.partition import Fold, hold_out, k_fold
 from minidl.data.resample import (
     BalancedSampling,
     OverSampling,
@@ -14,6 +15,7 @@ from minidl.data.resample import (
     inverse_frequency,
     smote,
 )
+from minidl.data.resplit import resplit
 from minidl.data.splits import DataSet, Split, Vault
 from minidl.data.statistics import mean_and_std
 
@@ -22,6 +24,7 @@ __all__ = [
     "BalancedSampling",
     "DataSet",
     "ExpandedShifts",
+    "Fold",
     "Loader",
     "Mixup",
     "OverSampling",
@@ -32,11 +35,14 @@ __all__ = [
     "UnderSampling",
     "Vault",
     "augment_classes",
+    "hold_out",
     "inverse_frequency",
+    "k_fold",
     "load",
     "load_or_digits",
     "mean_and_std",
     "read_idx",
+    "resplit",
     "smote",
     "write_idx",
 ]

@@ -85,9 +85,45 @@ def fetch(
             def check(part: Path, file: str = file) -> None:
                 known.decode(file, read_bytes(part), part)
 
-            download(
-                urls, target, check, attempts=attempts, timeout=timeout, pause=pause, progress=progress
-            )
+            download(urls, target, check, attempts=attempts, timeout=timeout, pause=pause, progress=progress)
+
+
+def fetch_one(
+    folder: Path,
+    file: str,
+    urls: Sequence[str],
+    check: Callable[[Path], Any],
+    *,
+    attempts: int = 4,
+    timeout: float = 20.0,
+    progress: bool = True,
+) -> Path:
+    """Bring a single file into `folder` and return its path; a file already there is checked and kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when it does not exist.
+    file : str
+        Name without ``.gz``.
+    urls, check, attempts, timeout, progress
+        See `download`.
+
+    Raises
+    ------
+    UnavailableError
+        If no mirror gave a good copy.
+    DataError
+        If `folder` cannot be written to, or the file already there is damaged.
+    """
+    with _lock(folder):
+        path = find_file(folder, file)
+        if path is not None:
+            check(path)
+            return path
+        target = folder / f"{file}.gz"
+        download(urls, target, check, attempts=attempts, timeout=timeout, progress=progress)
+        return target
 
 
 def download(

@@ -71,18 +71,19 @@ def user_cache() -> Path | None:
     return home / ".cache" / "minidl"
 
 
-def download_folder(known: Source, data_dir: str | Path | None = None) -> Path | None:
-    """Return the folder a download of `known` goes to.
+def download_folder(known: Source | str, data_dir: str | Path | None = None) -> Path | None:
+    """Return the folder a download of `known` goes to: a data set, or the name of a sub-folder.
 
     A folder the user named is taken as it is, so that a mistake shows; otherwise the first of the
     checkout's ``datasets/`` and the user's cache that can be written to. None if there is none.
     """
+    name = known if isinstance(known, str) else known.folders[0]
     chosen = chosen_folders(data_dir)
     if chosen:
-        return chosen[0] / known.folders[0]
+        return chosen[0] / name
     for base in (checkout_folder(), user_cache()):
         if base is not None and _writable(base):
-            return base / known.folders[0]
+            return base / name
     return None
 
 

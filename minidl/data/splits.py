@@ -130,6 +130,9 @@ class DataSet:
     train, validation : Split
     vault : Vault
         The test split.
+    split : str
+        How the training file was divided into training and validation images (`minidl.data.resplit`):
+        ``"lecture"`` as loaded.
 
     Raises
     ------
@@ -144,6 +147,7 @@ class DataSet:
     train: Split
     validation: Split
     vault: Vault
+    split: str = "lecture"
 
     def __post_init__(self) -> None:
         for part, split in (("training", self.train), ("validation", self.validation)):

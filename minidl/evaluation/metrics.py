@@ -1,8 +1,6 @@
-"""Accuracy, confusion matrix, and the two tests a comparison of classifiers needs."""
+"""Accuracy and its interval, errors, confusion matrix."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,9 +25,11 @@ def accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
     ShapeError
         If the arrays are not one-dimensional, not of the same length, or empty. (Comparing an
         (N,) array with an (N, 1) array would silently compare every pair.)
+    ConfigError
+        If they are floating-point numbers: scores, or NaN, which equals nothing.
     """
     _check_pair(predictions, labels, "predictions", "labels")
-    return float((predictions == labels).mean())
+    return float((np.asarray(predictions) == np.asarray(labels)).mean())
 
 
 def error_indices(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -37,11 +37,11 @@ def error_indices(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    ShapeError
+    ShapeError, ConfigError
         As `accuracy`.
     """
     _check_pair(predictions, labels, "predictions", "labels")
-    return np.flatnonzero(predictions != labels)
+    return np.flatnonzero(np.asarray(predictions) != np.asarray(labels))
 
 
 def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, n_classes: int | None = None) -> np.ndarray:
@@ -65,7 +65,7 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, n_classes: int
     ShapeError
         As `accuracy`.
     ConfigError
-        If a class lies outside 0 … K-1.
+        If a class lies outside 0 … K-1, or is no whole number.
     """
     _check_pair(predictions, labels, "predictions", "labels")
     predictions, labels = np.asarray(predictions), np.asarray(labels)
@@ -103,7 +103,7 @@ def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[flo
     Raises
     ------
     ConfigError
-        If not ``0 <= correct <= n`` with ``n >= 1``.
+        If not ``0 <= correct <= n`` with ``n >= 1``, or `confidence` is not between 0 and 1.
 
     References
     ----------
@@ -115,65 +115,12 @@ def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[flo
         raise ConfigError(
             f"wilson_interval: {correct} correct of {n} is impossible; needs 0 <= correct <= n and n >= 1"
         )
+    if not 0 < confidence < 1:
+        raise ConfigError(
+            f"wilson_interval: confidence must lie between 0 and 1, such as 0.95, got {confidence!r}"
+        )
     interval = binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two classifiers on the same examples.
-
-    Attributes
-    ----------
-    both_right, only_a, only_b, both_wrong : int
-        Examples that both, only A, only B, or neither got right.
-    p_value : float
-        The probability of a split of the ``only_a + only_b`` disagreements at least as uneven as
-        this one, *if* the two classifiers were equally good. It is not the probability that the
-        difference is due to chance (FAU prints that; LECTURE 1.16, erratum 21).
-    """
-
-    both_right: int
-    only_a: int
-    only_b: int
-    both_wrong: int
-    p_value: float
-
-
-def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> McNemar:
-    """Compare two classifiers that saw the same examples (exact two-sided McNemar test).
-
-    Examples that both got right or both got wrong say nothing about which is better. Of the
-    remaining ones, equally good classifiers would each win half: a binomial test with p = 1/2.
-
-    Parameters
-    ----------
-    correct_a, correct_b : (N,) boolean array
-        Whether A and B were right, example by example, in the same order.
-
-    Returns
-    -------
-    McNemar
-        The four counts and the p-value (1 when the classifiers never disagree).
-
-    Raises
-    ------
-    ShapeError
-        If the arrays are not one-dimensional, not of the same length, or empty.
-
-    References
-    ----------
-    Q. McNemar (1947), Psychometrika 12, 153-157; for networks on one test set: T. Dietterich
-    (1998), Neural Computation 10, 1895-1923.
-    """
-    from scipy.stats import binomtest
-
-    _check_pair(correct_a, correct_b, "correct_a", "correct_b")
-    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    disagreements = only_a + only_b
-    p_value = float(binomtest(only_a, disagreements, 0.5).pvalue) if disagreements else 1.0
-    return McNemar(int((a & b).sum()), only_a, only_b, int((~a & ~b).sum()), p_value)
 
 
 def _check_pair(first: np.ndarray, second: np.ndarray, first_name: str, second_name: str) -> None:
@@ -183,3 +130,8 @@ def _check_pair(first: np.ndarray, second: np.ndarray, first_name: str, second_n
             f"{first_name} has shape {shapes[0]} and {second_name} {shapes[1]}; both must be (N,) with "
             "the same N >= 1; take argmax(axis=1) of scores and flatten labels"
         )
+    for name, array in ((first_name, first), (second_name, second)):
+        if np.asarray(array).dtype.kind not in "iub":
+            raise ConfigError(
+                f"{name} must be classes, whole numbers, got {np.asarray(array).dtype}; take argmax(axis=1) of scores"
+            )

@@ -11,7 +11,7 @@ from minidl.plots.report import Cell, Facts, Heading, Section, Table, write_repo
 
 
 def evaluation_text(facts: dict[str, Any]) -> str:
-    """Return the outcome as text: accuracy, loss, a line for every class, the confusion matrix.
+    """Return the outcome as text: accuracy, loss, a line for every class and average, the confusion matrix.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ def evaluation_text(facts: dict[str, Any]) -> str:
         f"{facts['title']}, {facts['split']} images, {facts['weights']} weights{epoch}",
         _accuracy(facts),
         f"loss {_number(facts['loss'])}",
+        *_ranking(facts),
+        *_label_versions(facts),
         "",
         *_class_table(facts),
         "",
@@ -84,12 +86,33 @@ def _accuracy(facts: dict[str, Any]) -> str:
 
 
 def _class_table(facts: dict[str, Any]) -> list[str]:
-    width = max(5, *(len(row["class"]) for row in facts["classes"]))
+    width = max(8, *(len(row["class"]) for row in facts["classes"]))
     lines = [f"{'class':<{width}}  examples  precision  recall     F1"]
     for row in facts["classes"]:
         shares = f"{_share(row['precision']):>9}  {_share(row['recall']):>6}  {_share(row['f1']):>5}"
         lines.append(f"{row['class']:<{width}}  {row['examples']:>8,}  {shares}")
+    for name in ("macro", "weighted"):
+        row = facts["averages"][name]
+        shares = f"{_share(row['precision']):>9}  {_share(row['recall']):>6}  {_share(row['f1']):>5}"
+        lines.append(f"{name:<{width}}  {facts['examples']:>8,}  {shares}")
     return lines
+
+
+def _ranking(facts: dict[str, Any]) -> list[str]:
+    parts = [f"top-{row['k']} error {row['error']:.2f} %" for row in facts["top_k"] if row["k"] > 1]
+    if facts["auc"] is not None and facts["auc"]["macro"] is not None:
+        parts.append(f"area under the ROC curves {facts['auc']['macro']:.4f}")
+    if facts["calibration"] is not None:
+        parts.append(f"expected calibration error {facts['calibration']['expected']:.2f} points")
+    return ["; ".join(parts)] if parts else []
+
+
+def _label_versions(facts: dict[str, Any]) -> list[str]:
+    return [
+        f"labels {row['labels'] + ':':<10} {row['accuracy']:.2f} %, {row['correct']:,} of {row['examples']:,} right; "
+        "95 % interval {:.2f} to {:.2f} %".format(*row["wilson"])
+        for row in facts["label_versions"]
+    ]
 
 
 def _confusion(facts: dict[str, Any]) -> list[str]:
