@@ -17,6 +17,8 @@ _OPTIONS: dict[str, list[tuple[str, str, str, str]]] = {
     "data": [
         ("--data", "data.name", "NAME", "mnist, digits, fashion or kmnist (default: MNIST, or else digits)"),
         ("--data-dir", "data.dir", "DIR", "folder with the data files"),
+        ("--split", "data.split", "NAME", "validation images: lecture (default), random, stratified or writers"),
+        ("--fold", "data.fold", "I/K", "fold I of K validates, such as 2/5 (default: a hold-out set)"),
         ("--subset", "data.subset", "N", "only the first N training images"),
         ("--batch-size", "data.batch_size", "N", "images of a step (default 100)"),
         ("--shuffle", "data.shuffle", "WHEN", "epoch (default), once or never"),
@@ -72,6 +74,15 @@ def add_parser(subparsers: Any) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="set a key, such as training.epochs=5"
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="train N times, with seeds 0 to N-1: mean and scatter"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="with --seeds: so many at once (default: one a core)"
+    )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="with --seeds: train on the workers of this Dask scheduler"
+    )
     parser.add_argument("--keys", action="store_true", help="print every key of the TOML file, and stop")
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything, print the configuration, and stop"
@@ -99,6 +110,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0."""
     from minidl.experiments.config_file import config_from, key_table, merge, read_table, to_toml
+    from minidl.experiments.repeat import is_repetition, read_repetition
     from minidl.experiments.training_run import default_folder, prepare, read_config, require_new
     from minidl.training.run_folder import RunFolder
 
@@ -106,6 +118,10 @@ def run(args: argparse.Namespace) -> int:
         print(key_table())
         return 0
     settings = _settings(args)
+    _check_seeds(args)
+    if args.resume is not None and is_repetition(args.resume):
+        config, seeds = read_repetition(args.resume)
+        return _repeat(config, seeds, args.resume, args, _only_data_dir(args))
     if args.resume is not None:
         data_dir = _only_data_dir(args)
         config = read_config(args.resume)
@@ -119,6 +135,10 @@ def run(args: argparse.Namespace) -> int:
         config = config_from(merge(table, settings))
         if config.training.out is not None:
             require_new(Path(config.training.out))
+        if args.seeds is not None and not args.dry_run:
+            seeds = [config.training.seed + index for index in range(args.seeds)]
+            place = config.training.out
+            return _repeat(config, seeds, None if place is None else Path(place), args)
         prepared = prepare(config)
         if args.dry_run:
             print(to_toml(prepared.config), end="")
@@ -126,6 +146,10 @@ def run(args: argparse.Namespace) -> int:
         resume = False
         out = prepared.config.training.out
         folder = Path(out) if out is not None else default_folder(prepared.config)
+        if args.seeds is not None:
+            return _repeat(
+                config, [config.training.seed + index for index in range(args.seeds)], folder, args
+            )
     return _train(prepared, folder, resume)
 
 
@@ -145,6 +169,36 @@ def _train(prepared: Any, folder: Path, resume: bool) -> int:
     print("\n" + run_table(trainer, data.title))
     command = f"minidl evaluate {shlex.quote(str(folder))}"
     print(f"\nthe report is {report}\n{command} scores the best weights; --split test opens the test set")
+    return 0
+
+
+def _check_seeds(args: argparse.Namespace) -> None:
+    from minidl.errors import ConfigError
+
+    for option, value in (("--seeds", args.seeds), ("--jobs", args.jobs)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} must be at least 1, got {value}")
+    if args.seeds is None and args.resume is None:
+        for option, value in (("--jobs", args.jobs), ("--cluster", args.cluster)):
+            if value is not None:
+                raise ConfigError(
+                    f"{option} is for several trainings; give --seeds N as well, or leave it out"
+                )
+
+
+def _repeat(
+    config: Any, seeds: list[int], folder: Path | None, args: argparse.Namespace, data_dir: Path | None = None
+) -> int:
+    from minidl.experiments.repeat import repeat, repetition_text
+    from minidl.parallel import available_cores
+
+    jobs = args.jobs or max(1, available_cores() // (config.training.threads or 1))
+    runs = repeat(config, seeds, folder, jobs=jobs, cluster=args.cluster, data_dir=data_dir)
+    print("\n" + repetition_text(runs))
+    name = shlex.quote(str(runs[0].folder.parent))
+    print(
+        f"minidl compare {name} OTHER compares this with another training, minidl ensemble {name} lets them vote"
+    )
     return 0
 
 
@@ -201,7 +255,11 @@ def _only_data_dir(args: argparse.Namespace) -> Path | None:
     given = _given(args)
     found = given.pop("data.dir", None)
     others = [option for option, _ in given.values()]
-    others += [option for option, set_ in (("--config", args.config), ("--dry-run", args.dry_run)) if set_]
+    others += [
+        option
+        for option, set_ in (("--config", args.config), ("--dry-run", args.dry_run), ("--seeds", args.seeds))
+        if set_
+    ]
     if others:
         raise ConfigError(f"--resume takes everything from the run's folder; leave out {', '.join(others)}")
     return None if found is None else Path(found[1])

@@ -14,13 +14,23 @@ from typing import Any
 import numpy as np
 
 from minidl import parallel
-from minidl.data import DataSet, Split, load
+from minidl.data import DataSet, Split, load, resplit
 from minidl.errors import CheckpointError, ConfigError, MinidlError
 from minidl.evaluation import confusion_matrix, wilson_interval
-from minidl.evaluation.classes import ClassScore, class_scores
+from minidl.evaluation.calibration import Calibration
 from minidl.experiments.ladder import INPUT_SHAPE, build_model
 from minidl.experiments.parts import make_loss, make_model, prepare_model, training_data
+from minidl.experiments.predictions import keep_predictions
 from minidl.experiments.recipes import Recipe
+from minidl.experiments.score_facts import (
+    average_facts,
+    calibration_facts,
+    calibration_of,
+    class_facts,
+    class_probabilities,
+    label_version_facts,
+    ranking_facts,
+)
 from minidl.experiments.training_run import read_config, read_run
 from minidl.files import read_json, write_json
 from minidl.losses import SoftmaxCrossEntropy
@@ -37,10 +47,16 @@ class Outcome:
     Attributes
     ----------
     facts : dict
-        What ``evaluation.json`` keeps: run, data, split, weights, epoch, examples, correct, accuracy and
-        its Wilson interval (per cent), loss, the scores of every class, and the confusion matrix.
+        What ``evaluation.json`` keeps: run, data, how it was divided, split, weights, epoch, examples, correct,
+        accuracy and its Wilson interval (per cent), loss, the scores of every class and their averages, top-k
+        errors, areas under the ROC curves, calibration, the confusion matrix, and, of MNIST's test images, the
+        accuracy without the labels that people doubt.
     images, labels, predictions : numpy.ndarray
     classes : list of str
+    probabilities : (N, K) numpy.ndarray
+        As `minidl.experiments.score_facts.class_probabilities` returns them.
+    calibration : Calibration or None
+        None where the outputs are no probabilities.
     """
 
     facts: dict[str, Any]
@@ -48,6 +64,8 @@ class Outcome:
     labels: np.ndarray
     predictions: np.ndarray
     classes: list[str]
+    probabilities: np.ndarray
+    calibration: Calibration | None
 
 
 class TrainedRun:
@@ -63,6 +81,8 @@ class TrainedRun:
         A data set other than the run's own.
     data_dir : Path, optional
         Folder with the data files.
+    data : DataSet, optional
+        The run's own data set, where it has been read and divided before.
 
     Raises
     ------
@@ -77,6 +97,7 @@ class TrainedRun:
         weights: str | None = None,
         data_name: str | None = None,
         data_dir: Path | None = None,
+        data: DataSet | None = None,
     ) -> None:
         self.folder = folder
         record = read_run(folder)
@@ -89,15 +110,19 @@ class TrainedRun:
         self.path = weights_file(folder, weights)
         if asked.get("command") == "train":
             config = read_config(folder)
-            self.data = _load(data_name, config.data.name, data_dir or config.data.dir)
+            self.data = data or _load(data_name, config.data.name, data_dir or config.data.dir)
             own = self.data  # whose training images give the class weights
-            if self.data.name != config.data.name and config.training.class_weights == "inverse-frequency":
+            if data is None and self.data.name == config.data.name:
+                place = data_dir or config.data.dir
+                self.data = own = resplit(own, config.data.split, config.data.fold, data_dir=place)
+            elif data is None and config.training.class_weights == "inverse-frequency":
                 own = _load(None, config.data.name, config.data.dir)
+                own = resplit(own, config.data.split, config.data.fold, data_dir=config.data.dir)
             self.model = make_model(config)
             prepare_model(config, self.model, self.data)
             self.loss = make_loss(config, training_data(config, own) if own.name == config.data.name else own)
         else:
-            self.data = _load(data_name, asked.get("data"), data_dir)
+            self.data = data or _load(data_name, asked.get("data"), data_dir)
             self.model = build_model(str(asked["rung"]), recipe_of(asked, folder))
             self.model.build(INPUT_SHAPE)
             self.loss = SoftmaxCrossEntropy()
@@ -120,23 +145,36 @@ class TrainedRun:
         """
         if split not in ("validation", "test"):
             raise ConfigError(f"split must be validation or test, got {split!r}")
-        images = self._open_vault() if split == "test" else self.data.validation
+        images = self.data.validation
+        if split == "test":
+            images = self.open_vault(f"minidl evaluate {self.folder}, {self.path.stem} weights")
         with parallel.threads():
-            predictions = predict(self.model, images.images, **self.scaling).argmax(axis=1)
+            outputs = predict(self.model, images.images, **self.scaling)
             loss = evaluate(self.model, self.loss, images, **self.scaling).loss
-        facts = self._facts(split, images, predictions, loss)
+        predictions, labels = outputs.argmax(axis=1), images.labels
+        probabilities = class_probabilities(self.loss, outputs)
+        calibration = calibration_of(self.loss, probabilities, labels)
+        facts = {
+            **self._facts(split, images, predictions, loss),
+            **ranking_facts(probabilities, labels),
+            "calibration": calibration_facts(calibration),
+            "label_versions": label_version_facts(self.data, split, predictions, labels),
+        }
+        keep_predictions(self.folder, facts, predictions, labels)
         _keep(self.folder / "evaluation.json", facts)
-        return Outcome(facts, images.images, images.labels, predictions, self.data.classes)
+        return Outcome(
+            facts, images.images, labels, predictions, self.data.classes, probabilities, calibration
+        )
 
     def _facts(self, split: str, images: Split, predictions: np.ndarray, loss: float) -> dict[str, Any]:
         matrix = confusion_matrix(predictions, images.labels, len(self.data.classes))
         correct, examples = int(np.trace(matrix)), len(images)
-        scores = class_scores(matrix)
         return {
             "run": str(self.folder),
             "data": self.data.name,
             "title": self.data.title,
             "split": split,
+            "division": self.data.split,
             "weights": self.path.stem,
             "epoch": self.epoch,
             "examples": examples,
@@ -144,15 +182,15 @@ class TrainedRun:
             "accuracy": 100 * correct / examples,
             "wilson": [100 * bound for bound in wilson_interval(correct, examples)],
             "loss": loss if np.isfinite(loss) else None,
-            "classes": [
-                _class_facts(name, score) for name, score in zip(self.data.classes, scores, strict=True)
-            ],
+            "classes": class_facts(self.data.classes, matrix),
+            "averages": average_facts(matrix),
             "confusion": matrix.tolist(),
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
 
-    def _open_vault(self) -> Split:
-        test = self.data.vault.open(f"minidl evaluate {self.folder}, {self.path.stem} weights")
+    def open_vault(self, what_for: str) -> Split:
+        """Return the test images; the opening is on record in ``vault.json`` before anything is done with them."""
+        test = self.data.vault.open(what_for)
         path = self.folder / "vault.json"
         openings = _list_in(path)
         write_json(path, [*openings, {**self.data.vault.openings[-1], "data": self.data.name}])
@@ -205,16 +243,6 @@ def _scaling(record: dict[str, Any]) -> dict[str, Any]:
     described = loader if isinstance(loader, dict) else {}
     found = {name: described.get(name) for name in ("scale", "mean", "std")}
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
-
-
-def _class_facts(name: str, score: ClassScore) -> dict[str, Any]:
-    return {
-        "class": name,
-        "examples": score.examples,
-        "precision": score.precision,
-        "recall": score.recall,
-        "f1": score.f1,
-    }
 
 
 def _keep(path: Path, facts: dict[str, Any]) -> None:
