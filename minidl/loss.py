@@ -15,13 +15,16 @@ class Loss:
         self.name = type(self).__name__
         self._cache: Any = None
 
-    def forward(self, outputs: Array, targets: Array) -> Array:
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> Array:
         """Return the loss of a batch.
 
         Parameters
         ----------
         outputs : floating-point array, shape (N, K) or (N, K, ...)
         targets : array
+        weights : array of shape (N,), optional
+            Zero or more: how much each example counts, 1 where none are given. The mean stays one over N
+            examples, so that weights of mean 1 leave the size of the loss as it was.
 
         Returns
         -------
@@ -31,7 +34,7 @@ class Loss:
         Raises
         ------
         ShapeError, ConfigError, DeviceError
-            If the targets do not fit the outputs.
+            If the targets or the weights do not fit the outputs.
         """
         raise NotImplementedError
 

@@ -2,7 +2,8 @@
 
 ``forward(outputs, targets)`` returns the loss, a mean over the batch, and keeps what ``backward()``
 needs to return the gradient with respect to the outputs. The gradient already contains the division
-by the batch size; no layer divides again.
+by the batch size; no layer divides again. ``forward(outputs, targets, weights)`` gives each example a
+weight: its part of the sum is multiplied by it.
 
 Both cross-entropies take *logits*, the outputs before softmax or sigmoid. Put together, the
 exponential and the logarithm cancel: the gradient becomes (probability - target), and logits of
@@ -10,18 +11,19 @@ exponential and the logarithm cancel: the gradient becomes (probability - target
 
 Softmax cross-entropy has a file of its own, `minidl.softmax`.
 
-Legend: N examples, K classes or outputs, z logits, p probabilities, t targets.
+Legend: N examples, K classes or outputs, z logits, p probabilities, t targets, a weights of the examples.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from minidl.backend import Array, namespace
 from minidl.errors import ConfigError
 from minidl.loss import Loss
 from minidl.softmax import SoftmaxCrossEntropy, log_softmax, softmax
-from minidl.targets import as_targets, require_unit_interval
+from minidl.targets import as_targets, as_weights, by_example, require_unit_interval
 
 __all__ = [
     "Loss",
@@ -59,20 +61,25 @@ class SigmoidCrossEntropy(Loss):
         self._require_choice("scale", scale, "elements", "examples")
         self.scale = scale
 
-    def forward(self, outputs: Array, targets: Array) -> Array:
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> Array:
         t = as_targets(self.name, outputs, targets)
         require_unit_interval(self.name, "targets", t)
+        a = as_weights(self.name, outputs, weights)
         xp = namespace(outputs)
         count = outputs.size if self.scale == "elements" else outputs.shape[0]
         exps = xp.exp(-abs(outputs))
-        self._cache = outputs, t, exps, count
-        return (xp.maximum(outputs, 0) - outputs * t + xp.log1p(exps)).sum() / count
+        costs = xp.maximum(outputs, 0) - outputs * t + xp.log1p(exps)
+        if a is not None:
+            a = by_example(a, outputs)
+            costs *= a
+        self._cache = outputs, t, exps, a, count
+        return costs.sum() / count
 
     def backward(self) -> Array:
-        z, t, exps, count = self._saved()
+        z, t, exps, a, count = self._saved()
         # exps = exp(-|z|): the sigmoid is 1/(1 + exps) right of zero and exps/(1 + exps) left of it.
         p = namespace(z).where(z >= 0, 1, exps) / (1 + exps)
-        return (p - t) / count
+        return (p - t if a is None else (p - t) * a) / count
 
 
 class MeanSquaredError(Loss):
@@ -96,12 +103,17 @@ class MeanSquaredError(Loss):
         self._require_choice("scale", scale, "elements", "quadratic")
         self.scale = scale
 
-    def forward(self, outputs: Array, targets: Array) -> Array:
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> Array:
         difference = outputs - as_targets(self.name, outputs, targets)
+        a = as_weights(self.name, outputs, weights)
         factor = 1 / outputs.size if self.scale == "elements" else 0.5 / outputs.shape[0]
-        self._cache = difference, 2 * factor
         flat = difference.reshape(-1)
-        return flat.dot(flat) * factor
+        if a is None:
+            self._cache = difference, 2 * factor
+            return flat.dot(flat) * factor
+        weighted = difference * by_example(a, outputs)
+        self._cache = weighted, 2 * factor
+        return flat.dot(weighted.reshape(-1)) * factor
 
     def backward(self) -> Array:
         difference, factor = self._saved()
@@ -116,7 +128,8 @@ class SoftDice(Loss):
     which gives it a gradient. With numerator A and denominator B,
     ``d loss / dp = (A / B - 2 g) / B``.
 
-    The loss is a ratio of sums over the batch, not a mean of one loss per example.
+    The loss is a ratio of sums over the batch, not a mean of one loss per example. An example of weight a
+    counts in every sum as if it were there a times.
 
     Parameters
     ----------
@@ -141,19 +154,22 @@ class SoftDice(Loss):
         self.smooth = float(smooth)
         self.per = per
 
-    def forward(self, outputs: Array, targets: Array) -> Array:
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> Array:
         g = as_targets(self.name, outputs, targets)
         require_unit_interval(
             self.name, "outputs (probabilities: end the model with Softmax or Sigmoid)", outputs
         )
         require_unit_interval(self.name, "targets", g)
         axes = tuple(axis for axis in range(outputs.ndim) if axis != 1 or self.per == "all")
-        overlap = (outputs * g).sum(axis=axes, keepdims=True)
-        whole = outputs.sum(axis=axes, keepdims=True) + g.sum(axis=axes, keepdims=True) + self.smooth
+        a = as_weights(self.name, outputs, weights)
+        scale: Any = 1 if a is None else by_example(a, outputs)
+        p, counted = (outputs, g) if a is None else (outputs * scale, g * scale)
+        overlap = (p * g).sum(axis=axes, keepdims=True)
+        whole = p.sum(axis=axes, keepdims=True) + counted.sum(axis=axes, keepdims=True) + self.smooth
         dice = (2 * overlap + self.smooth) / whole
-        self._cache = g, dice, whole
+        self._cache = g, dice, whole, scale
         return 1 - dice.mean()
 
     def backward(self) -> Array:
-        g, dice, whole = self._saved()
-        return (dice - 2 * g) / (whole * dice.size)
+        g, dice, whole, scale = self._saved()
+        return (dice - 2 * g) * scale / (whole * dice.size)

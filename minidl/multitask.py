@@ -57,7 +57,8 @@ class MultiTaskLoss(Loss):
     Notes
     -----
     ``forward(outputs, targets)`` takes the tuple of outputs of a `Branches`, and as targets a dictionary
-    by task or a tuple or list in their order. ``backward()`` returns a tuple of gradients.
+    by task or a tuple or list in their order; the weights of the examples, where there are any, go to the
+    loss of every task. ``backward()`` returns a tuple of gradients.
 
     With `uncertainty` the optimizer needs `named_parameters` of the loss besides those of the model; a
     `Trainer` sees to that. They are exempt from weight decay.
@@ -95,10 +96,11 @@ class MultiTaskLoss(Loss):
         self.uncertainty = None if uncertainty is None else self._checked_forms(uncertainty)
         self._log_sigma = Parameter(np.zeros(len(self.losses), np.float32), decay=False)
 
-    def forward(self, outputs: Any, targets: Any) -> Array:
+    def forward(self, outputs: Any, targets: Any, weights: Array | None = None) -> Array:
         heads, columns = self._heads(outputs), self._columns(targets)
+        extra = () if weights is None else (weights,)
         each = [
-            loss.forward(head, column)
+            loss.forward(head, column, *extra)
             for loss, head, column in zip(self.losses.values(), heads, columns, strict=True)
         ]
         factors = self._factors(heads[0])

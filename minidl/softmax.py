@@ -1,6 +1,6 @@
 """Softmax, and the cross-entropy that belongs to it.
 
-Legend: N examples, K classes, z logits, p probabilities, t targets, w class weights.
+Legend: N examples, K classes, z logits, p probabilities, t targets, w class weights, a example weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from minidl.backend import Array, device_of, namespace, to_device
 from minidl.errors import ConfigError, ShapeError
 from minidl.loss import Loss
-from minidl.targets import as_targets, check_labels, check_outputs, one_hot
+from minidl.targets import as_targets, as_weights, check_labels, check_outputs, one_hot
 
 
 def log_softmax(logits: Array, axis: int = -1) -> Array:
@@ -51,7 +51,8 @@ class SoftmaxCrossEntropy(Loss):
         What the weighted sum is divided by. "batch": N, as printed above, so that doubling all
         weights doubles the loss. "weights": the summed weights of the batch's labels, PyTorch's
         choice, which cannot be told apart from "batch" when all weights are 1, and under which an
-        example counts for more when its companions in the batch are light.
+        example counts for more when its companions in the batch are light. Where the examples have
+        weights of their own, these are a factor of the weights that are summed.
     label_smoothing : float
         e in [0, 1), the probability mass taken from the label.
     smoothing : {"uniform", "others"}
@@ -65,7 +66,7 @@ class SoftmaxCrossEntropy(Loss):
     -----
     ``forward(outputs, targets)`` takes logits of shape (N, K), and integer labels of shape (N,), or
     one-hot or soft targets of shape (N, K) whose rows sum to one. Labels are checked on the CPU, not
-    on a GPU.
+    on a GPU. With a third argument, weights a of shape (N,), the terms of example n are multiplied by a_n.
 
     Raises
     ------
@@ -101,8 +102,9 @@ class SoftmaxCrossEntropy(Loss):
         self._placed_weights: Array = None
         self._layout: Any = None
 
-    def forward(self, outputs: Array, targets: Array) -> Array:
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> Array:
         check_outputs(self.name, outputs, targets)
+        a = as_weights(self.name, outputs, weights)
         if outputs.ndim != 2:
             raise ShapeError(
                 f"{self.name}: expected logits of shape (N, K), got {outputs.shape}; "
@@ -112,11 +114,11 @@ class SoftmaxCrossEntropy(Loss):
         if targets.shape != outputs.shape[:1] or targets.dtype.kind not in "iu":
             dense = as_targets(self.name, outputs, targets)
             self._check_rows(dense)
-            return self._forward_dense(outputs, dense)
+            return self._forward_dense(outputs, dense, a)
         labels = check_labels(self.name, targets, outputs.shape[1])
         if self.label_smoothing:
-            return self._forward_dense(outputs, one_hot(labels, outputs.shape[1], outputs.dtype))
-        return self._forward_labels(outputs, labels)
+            return self._forward_dense(outputs, one_hot(labels, outputs.shape[1], outputs.dtype), a)
+        return self._forward_labels(outputs, labels, a)
 
     def backward(self) -> Array:
         exps, totals, picks, mass, weighted = self._saved()
@@ -127,14 +129,14 @@ class SoftmaxCrossEntropy(Loss):
             gradient -= weighted
         return gradient
 
-    def _forward_labels(self, logits: Array, labels: Array) -> Array:
+    def _forward_labels(self, logits: Array, labels: Array, a: Array | None) -> Array:
         # The target is one number per row, so log p is needed at the label alone.
         xp = namespace(logits)
         starts, mass, ones = self._rows(logits)
         weights = self._weights_for(logits)
-        if weights is not None:
-            mass = weights[labels]
-            mass = mass / (mass.sum() if self.weight_mean == "weights" else len(labels))
+        if weights is not None or a is not None:
+            mass = a if weights is None else weights[labels] if a is None else weights[labels] * a
+            mass = mass / self._divisor(mass)
         shifted = logits - _row_maxima(logits)[:, None]
         picks = starts + labels
         at_label = shifted.reshape(-1)[picks]
@@ -143,21 +145,35 @@ class SoftmaxCrossEntropy(Loss):
         self._cache = exps, totals, picks, mass, None
         return mass.dot(xp.log(totals) - at_label)
 
-    def _forward_dense(self, logits: Array, targets: Array) -> Array:
+    def _forward_dense(self, logits: Array, targets: Array, a: Array | None) -> Array:
         xp = namespace(logits)
         weights = self._weights_for(logits)
-        examples = targets.shape[0]
-        divisor: Any = examples
-        if weights is not None and self.weight_mean == "weights":
-            divisor = targets.dot(weights).sum()
-        targets = self._smoothed(targets)
-        weighted = targets / divisor if weights is None else targets * weights / divisor
+        divisor: Any = targets.shape[0]
+        if weights is not None or a is not None:
+            mass = targets.sum(axis=1) if weights is None else targets.dot(weights)
+            divisor = self._divisor(mass if a is None else mass * a)
+        weighted = self._smoothed(targets)
+        if weights is not None:
+            weighted = weighted * weights
+        weighted = (weighted if a is None else weighted * a[:, None]) / divisor
         shifted = logits - _row_maxima(logits)[:, None]
         exps = xp.exp(shifted)
         totals = exps.sum(axis=1)
         shifted -= xp.log(totals)[:, None]  # now log p
         self._cache = exps, totals, None, weighted.sum(axis=1), weighted
         return -weighted.reshape(-1).dot(shifted.reshape(-1))
+
+    def _divisor(self, mass: Array) -> Any:
+        """Return what the sum over the examples, of the weights `mass`, is divided by."""
+        if self.weight_mean == "batch":
+            return mass.shape[0]
+        total = mass.sum()
+        if isinstance(mass, np.ndarray) and not total > 0:
+            raise ConfigError(
+                f"{self.name}: weight_mean='weights' divides by the sum of the weights of a batch, which is 0; use "
+                "weight_mean='batch'"
+            )
+        return total
 
     def _check_rows(self, targets: Array) -> None:
         if not isinstance(targets, np.ndarray):

@@ -106,6 +106,47 @@ def as_targets(name: str, outputs: Array, targets: Array) -> Array:
     )
 
 
+def as_weights(name: str, outputs: Array, weights: Array | None) -> Array | None:
+    """Return the weights of the examples in the type of the outputs; None stays None.
+
+    Parameters
+    ----------
+    name : str
+        What an error message starts with.
+    outputs : array, shape (N, ...)
+    weights : array of shape (N,) or None
+        Finite numbers >= 0 (checked on the CPU only).
+
+    Raises
+    ------
+    ShapeError, ConfigError, DeviceError
+        If they do not fit.
+    """
+    if weights is None:
+        return None
+    here, there = device_of(outputs), device_of(weights)
+    if here != there:
+        raise DeviceError(
+            f"{name}: the outputs are on {here!r} but the weights are on {there!r}; "
+            f"move the weights with to_device(weights, {here!r})"
+        )
+    if weights.shape != outputs.shape[:1]:
+        raise ShapeError(
+            f"{name}: weights of shape {weights.shape} do not fit outputs of shape {outputs.shape}; "
+            f"give one weight for each of the {outputs.shape[0]} examples"
+        )
+    if isinstance(weights, np.ndarray) and not (weights.min() >= 0 and weights.max() < np.inf):
+        raise ConfigError(
+            f"{name}: weights must be finite numbers >= 0, got values from {weights.min():g} to {weights.max():g}"
+        )
+    return weights.astype(outputs.dtype, copy=False)
+
+
+def by_example(weights: Array, like: Array) -> Array:
+    """Return weights of shape (N,) with as many axes as `like`, (N, 1, ...), to multiply with."""
+    return weights.reshape(weights.shape + (1,) * (like.ndim - 1))
+
+
 def require_unit_interval(name: str, what: str, values: Array) -> None:
     """Raise a `ConfigError` if values lie outside [0, 1] by more than rounding (checked on the CPU only)."""
     if isinstance(values, np.ndarray) and (values.min() < -1e-3 or values.max() > 1.001):

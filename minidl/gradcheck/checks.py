@@ -122,6 +122,7 @@ def check_loss(
     rtol: float = 1e-6,
     atol: float | None = None,
     outputs: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> GradientReport:
     """Check the gradient of a loss with respect to the network's outputs.
 
@@ -136,6 +137,8 @@ def check_loss(
         As for `check_layer`.
     outputs : array, optional
         Outputs of your own, for a loss that takes only some values, such as probabilities.
+    weights : array, shape (N,), optional
+        Weights of the examples, the third argument of the losses of minidl.
 
     Returns
     -------
@@ -152,13 +155,14 @@ def check_loss(
     )
     twin = copy.deepcopy(loss)
     goal = copy.deepcopy(targets)
+    extra = () if weights is None else (np.array(weights, np.float64),)
 
     def evaluate() -> list[np.ndarray]:
-        return [np.array(twin.forward(x.copy(), goal), dtype=np.float64)]
+        return [np.array(twin.forward(x.copy(), goal, *extra), dtype=np.float64)]
 
     given = x.copy()
     problems: list[str] = []
-    base = [np.array(twin.forward(given, goal), dtype=np.float64)]
+    base = [np.array(twin.forward(given, goal, *extra), dtype=np.float64)]
     first = np.array(twin.backward())
     second = np.array(twin.backward())
     if not np.array_equal(given, x):

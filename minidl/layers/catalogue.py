@@ -65,6 +65,7 @@ class LossCase(NamedTuple):
     outputs_shape: tuple[int, ...]
     targets: Callable[[np.random.Generator], np.ndarray]
     probabilities: bool = False
+    weighted: bool = False
 
     @property
     def kind(self) -> str:
@@ -81,7 +82,10 @@ class LossCase(NamedTuple):
         """Check the gradient of the loss."""
         generator = Seeds(seed).generator("targets")
         targets, outputs = self.targets(generator), self.outputs(generator)
-        return check_loss(self.make(), self.outputs_shape, targets, seed=seed, outputs=outputs)
+        weights = generator.uniform(0.2, 3, len(outputs)) if self.weighted else None
+        return check_loss(
+            self.make(), self.outputs_shape, targets, seed=seed, outputs=outputs, weights=weights
+        )
 
 
 class Cube:
@@ -319,7 +323,27 @@ LOSSES: tuple[LossCase, ...] = (
         (5, 4),
         _soft,
     ),
+    LossCase(
+        "SoftmaxCrossEntropy() with example weights", SoftmaxCrossEntropy, (5, 4), _labels, weighted=True
+    ),
+    LossCase(
+        "SoftmaxCrossEntropy(class_weights, weight_mean='weights') with example weights",
+        lambda: SoftmaxCrossEntropy(class_weights=_weights, weight_mean="weights"),
+        (5, 4),
+        _labels,
+        weighted=True,
+    ),
+    LossCase(
+        "SoftmaxCrossEntropy(label_smoothing=0.1) with example weights",
+        lambda: SoftmaxCrossEntropy(label_smoothing=0.1),
+        (5, 4),
+        _soft,
+        weighted=True,
+    ),
     LossCase("SigmoidCrossEntropy()", SigmoidCrossEntropy, (5, 4), _bits),
+    LossCase(
+        "SigmoidCrossEntropy() with example weights", SigmoidCrossEntropy, (5, 4), _labels, weighted=True
+    ),
     LossCase("SigmoidCrossEntropy() with labels", SigmoidCrossEntropy, (5, 4), _labels),
     LossCase(
         "SigmoidCrossEntropy(scale='examples') with soft targets",
@@ -328,11 +352,20 @@ LOSSES: tuple[LossCase, ...] = (
         _unit,
     ),
     LossCase("MeanSquaredError()", MeanSquaredError, (5, 4), _unit),
+    LossCase("MeanSquaredError() with example weights", MeanSquaredError, (5, 4), _unit, weighted=True),
     LossCase(
         "MeanSquaredError(scale='quadratic')", lambda: MeanSquaredError(scale="quadratic"), (5, 4), _one_hot
     ),
     LossCase("SoftDice()", SoftDice, (5, 4), _bits, probabilities=True),
     LossCase("SoftDice() on images", SoftDice, (2, 3, 3, 4), _mask, probabilities=True),
+    LossCase(
+        "SoftDice() on images, with example weights",
+        SoftDice,
+        (2, 3, 3, 4),
+        _mask,
+        probabilities=True,
+        weighted=True,
+    ),
     LossCase(
         "SoftDice(smooth=0.1, per='all')",
         lambda: SoftDice(smooth=0.1, per="all"),
