@@ -1,0 +1,1 @@
+"""What a student does with an exercise: begin, check, train, hand in."""
