@@ -134,7 +134,7 @@ class _Reader:
         self, name: str, function: Callable[..., Any], values: list[Any], options: dict[str, Any]
     ) -> None:
         signature = inspect.signature(function)
-        known, open_ended = _options(function)
+        known, open_ended = options_of(function)
         for option in options:
             if option not in known and not open_ended:
                 raise ConfigError(f"{self.what}: {name} has no option {option!r}{suggestion(option, known)}")
@@ -144,7 +144,7 @@ class _Reader:
             raise ConfigError(f"{self.what}: {name}{signature_text(function)}: {error}") from None
 
 
-def _options(function: Callable[..., Any]) -> tuple[list[str], bool]:
+def options_of(function: Callable[..., Any]) -> tuple[list[str], bool]:
     """Return the names of all options, and whether others are taken too.
 
     Where a class hands ``**options`` on to its base, as the optimizers do, those of the base count.

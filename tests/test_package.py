@@ -77,20 +77,26 @@ print(minidl.__version__)
 
 
 def test_every_module_can_be_imported_with_numpy_alone():
-    """The other packages are imported inside the functions that use them."""
+    """The other packages are imported inside the functions that use them.
+
+    Two exceptions say so: `minidl.sklearn` has classes that inherit from scikit-learn's, and the plug-in for
+    pytest makes fixtures with it.
+    """
     done = python(
         NUMPY_ONLY
         + """
 import importlib, pkgutil
 import minidl
 failed = []
-for found in pkgutil.walk_packages(minidl.__path__, "minidl.", onerror=failed.append):
+for found in pkgutil.walk_packages(minidl.__path__, "minidl.", onerror=lambda name: None):
     if found.name == "minidl.__main__":
         continue
     try:
         importlib.import_module(found.name)
     except ImportError as error:
-        failed.append(f"{found.name}: {error}")
+        exceptions = ("minidl.sklearn", "minidl.grading.pytest_plugin")
+        if found.name not in exceptions or "pip install" not in str(error):
+            failed.append(f"{found.name}: {error}")
 print("\\n".join(failed))
 """
     )

@@ -29,20 +29,28 @@ class Demo:
         printed. It is imported when it runs, so that ``minidl --help`` is quick.
     needs_data : bool
         If not, nothing in it is random either: it is run with ``run(None, out)``, without options for both.
+    full : str
+        What the option ``--full`` does, for an experiment that takes ``full=True``; empty where there is none.
     """
 
     name: str
     help: str
     module: str
     needs_data: bool = True
+    full: str = ""
 
 
 DEMOS = (
     Demo("imbalance", "a rare class, and what accuracy hides", "minidl.experiments.imbalance"),
     Demo("landscapes", "optimizers race through a ravine and off a saddle point; Nesterov's three forms",
          "minidl.experiments.landscapes", needs_data=False),
+    Demo("grid-random", "nine trainings on a grid against nine at random, when one parameter matters",
+         "minidl.experiments.grid_random"),
     Demo("transfer", "from digits 0-4 to 5-9 with few labels, and what borrowed features are worth",
          "minidl.experiments.transfer"),
+    Demo("svm", "a network and a support vector machine over the size of the training set",
+         "minidl.experiments.training_size",
+         full="the book's settings: up to 50,000 images, five draws, about an hour"),
 )  # fmt: skip
 
 
@@ -64,6 +72,8 @@ def add_parser(subparsers: Any) -> None:
         )
         if demo.needs_data:
             add_seed_option(options)
+        if demo.full:
+            options.add_argument("--full", action="store_true", help=demo.full)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,6 +85,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out: {out} is a file; name a folder, which may be new")
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("drawing needs matplotlib, which is not installed: pip install matplotlib")
-    print(module.run(data_from(args), out, seed=args.seed) if demo.needs_data else module.run(None, out))
+    options = {"seed": args.seed} if demo.needs_data else {}
+    if demo.full:
+        options["full"] = args.full
+    print(module.run(data_from(args) if demo.needs_data else None, out, **options))
     print(f"written to {out}")
     return 0

@@ -10,16 +10,21 @@ from collections.abc import Sequence
 
 from minidl._version import __version__
 from minidl.cli import (
+    compare,
     data,
     demo,
+    ensemble,
     evaluate,
+    exercise,
     export,
     gradcheck,
+    grade,
     lr_find,
     plot,
     precheck,
     progression,
     report,
+    search,
     summary,
     train,
 )
@@ -31,15 +36,20 @@ COMMANDS = {
     "progression": progression,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
+    "ensemble": ensemble,
     "export": export,
     "data": data,
     "gradcheck": gradcheck,
     "precheck": precheck,
     "lr-find": lr_find,
+    "search": search,
     "plot": plot,
     "report": report,
     "summary": summary,
     "demo": demo,
+    "exercise": exercise,
+    "grade": grade,
 }
 
 EXIT_USER_ERROR = 2  # argparse uses 2 for a wrong option as well

@@ -66,6 +66,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="networks trained at once (default: one for each core)"
     )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers train the networks; --jobs is not used"
+    )
     parser.add_argument("--out", metavar="DIR", help="new folder for the results (default: below runs/)")
     parser.add_argument("--resume", metavar="DIR", help="go on with the progression in this folder")
     settings = parser.add_argument_group("settings of the recipe, for every rung")
@@ -90,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
         data = _load(args.data, args.data_dir)
         plan = replace(plan, data=data.name, command=f"{plan.command} --data {data.name}")
         folder = Path(args.out) if args.out is not None else default_folder(data.name, plan.preset)
-    print(
-        f"device {plan.device}, {plan.jobs} network{'s' if plan.jobs > 1 else ''} at a time, results in {folder}"
-    )
-    progression = Progression(plan, data, folder, say=_say)
+    several = f"{plan.jobs} network{'s' if plan.jobs > 1 else ''} at a time"
+    where = several if args.cluster is None else f"workers of {args.cluster}"
+    print(f"device {plan.device}, {where}, results in {folder}")
+    progression = Progression(plan, data, folder, say=_say, cluster=args.cluster)
     try:
         results = progression.run()
     except KeyboardInterrupt:
@@ -135,10 +138,12 @@ def _new_plan(args: argparse.Namespace) -> Any:
         f"--seeds {seeds}",
     ]
     options += [f"--{name.replace('_', '-')} {value}" for name, value in changes.items()]
+    if args.cluster is not None and args.jobs is not None:
+        raise ConfigError("--jobs is for this machine, --cluster for others; leave out one of them")
     networks = seeds * sum(5 if rung == "11" else 1 for rung in rungs)
-    jobs = args.jobs or default_jobs(device, networks)
+    jobs = 1 if args.cluster is not None else args.jobs or default_jobs(device, networks)
     command = "minidl progression " + " ".join(options)
-    threads = available_cores() if jobs == 1 else 1
+    threads = available_cores() if jobs == 1 and args.cluster is None else 1
     return Plan(preset, rungs, seeds, args.data or "mnist", device, jobs, changes, command, threads)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
 
+from minidl.data.resplit import SPLITS, parse_fold
 from minidl.errors import ConfigError
 from minidl.expressions import suggestion
 
@@ -32,6 +33,12 @@ class DataConfig:
         None, "data set (left out: MNIST where it can be had, else scikit-learn's digits)", choices=DATA
     )
     dir: str | None = _key(None, "folder with the data files")
+    split: str = _key(
+        "lecture",
+        "validation images: the last of the file, drawn at random, in the classes' shares, or of other writers",
+        choices=SPLITS,
+    )
+    fold: str | None = _key(None, 'the second of five folds validates: "2/5" (left out: a hold-out set)')
     subset: int | None = _key(None, "only the first so many training images", least=1)
     expand: bool = _key(
         False, "the lecture's expansion: each image also shifted by a pixel up, down, left, right"
@@ -263,8 +270,21 @@ def _check_contradictions(config: Config) -> None:
         raise ConfigError(f"{option} is about model.init_from, which is not given; leave it out")
     if (config.training.threads or 1) > MOST_THREADS:
         raise ConfigError(f"training.threads must be at most {MOST_THREADS}, got {config.training.threads}")
+    _check_split(config.data)
     if config.data.name == "digits" and config.data.dir is not None:
         raise ConfigError("data.dir was given, but the digits come with scikit-learn; leave it out")
+
+
+def _check_split(data: DataConfig) -> None:
+    if data.fold is not None:
+        try:
+            parse_fold(data.fold)
+        except ConfigError as error:
+            raise ConfigError(f"data.{error}") from None
+    if data.split == "writers" and data.name not in (None, "mnist"):
+        raise ConfigError(
+            f"data.split = writers: nobody recorded the writers of {data.name}; use it with mnist, or take stratified"
+        )
 
 
 def _check_balancing(config: Config) -> None:

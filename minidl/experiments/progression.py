@@ -13,9 +13,8 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cache, partial
 from pathlib import Path
@@ -26,12 +25,15 @@ import numpy as np
 from minidl._version import __version__
 from minidl.data import DataSet, Split
 from minidl.errors import CheckpointError, ConfigError
+from minidl.experiments.data_digest import data_identity
+from minidl.experiments.folder_lock import locked
 from minidl.experiments.ladder import INPUT_SHAPE, LADDER, Rung, build_model, find_rung
 from minidl.experiments.plan import Plan
 from minidl.experiments.progress import epoch_bar
 from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run
 from minidl.experiments.table import table_head, table_row
 from minidl.files import read_json, write_json
+from minidl.jobs import Workers
 from minidl.machine import processor_name
 from minidl.parallel import available_cores
 
@@ -49,10 +51,21 @@ class Progression:
         New, or the folder of a progression to go on with.
     say : callable
         Called with every line of text, ``print`` by default.
+    cluster : str, optional
+        Address of a Dask scheduler, whose workers train the networks (`minidl.jobs.Workers`).
     """
 
-    def __init__(self, plan: Plan, data: DataSet, folder: Path, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        data: DataSet,
+        folder: Path,
+        say: Callable[[str], None] = print,
+        cluster: str | None = None,
+    ) -> None:
         self.plan, self.data, self.folder, self.say = plan, data, folder, say
+        shared, seen = (data.train, data.validation), folder if cluster is not None else None
+        self.workers = Workers(plan.jobs, cluster, shared, seen)
         self.rungs = _with_members([find_rung(rung_id) for rung_id in plan.rungs])
         self.started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.outcomes: dict[str, list[dict[str, Any]]] = {rung.id: [] for rung in self.rungs}
@@ -61,8 +74,11 @@ class Progression:
 
     def run(self) -> dict[str, Any]:
         """Train and score everything that is not there yet; return the content of ``results.json``."""
-        self._open_folder()
-        clock = time.perf_counter()
+        with self.workers:  # before anything is written: a cluster may not answer
+            self._open_folder()
+            return self._run(time.perf_counter())
+
+    def _run(self, clock: float) -> dict[str, Any]:
         self.say(table_head(self.data.title))
         for rung in self.rungs:  # what an earlier start has finished
             for run in self._runs(rung):
@@ -109,22 +125,17 @@ class Progression:
         waiting = [run for run in runs if not (run.folder / "outcome.json").exists()]
         if not waiting:
             return
-        train, validation = self.data.train, self.data.validation
-        if self.plan.jobs == 1:
+        if self.plan.jobs == 1 and self.workers.cluster is None:
             for run in waiting:
-                yield run, train_run(run, train, validation, progress=True)
+                yield run, train_run(run, self.data.train, self.data.validation, progress=True)
             return
-        from joblib import Parallel, delayed, parallel_config
-
         # The longest first, so that no core waits at the end for one network begun last.
         waiting.sort(key=_cost, reverse=True)
         total = sum(run.recipe.epochs for run in waiting)
-        with (
-            epoch_bar([run.folder for run in waiting], total),
-            parallel_config(backend="loky", inner_max_num_threads=1),
-        ):
-            side_by_side = Parallel(n_jobs=min(self.plan.jobs, len(waiting)), return_as="generator_unordered")
-            yield from side_by_side(delayed(_train_in_process)(run, train, validation) for run in waiting)
+        there = [replace(run, folder=run.folder.absolute()) for run in waiting]
+        with epoch_bar([run.folder for run in waiting], total):
+            for index, outcome in self.workers.run(_train_elsewhere, there):
+                yield waiting[index], outcome
 
     def _finish(self, rung: Rung, run: Run, outcome: dict[str, Any], clock: float) -> None:
         score = self._scored(run.folder, f"rung {rung.id}, seed {run.seed}", partial(score_run, run))
@@ -183,7 +194,7 @@ class Progression:
         asked = {
             "format": FORMAT,
             "plan": {**asdict(self.plan), "rungs": list(self.plan.rungs)},
-            "data": {"name": self.data.name, "train": len(self.data.train), "digest": _digest(self.data)},
+            "data": data_identity(self.data),
         }
         if not path.exists():
             if self.folder.exists() and any(self.folder.iterdir()):
@@ -289,8 +300,11 @@ class Progression:
         return row
 
 
-def _train_in_process(run: Run, train: Any, validation: Any) -> tuple[Run, dict[str, Any]]:
-    return run, train_run(run, train, validation)
+def _train_elsewhere(run: Run, train: Split, validation: Split) -> dict[str, Any]:
+    """Train in another process, which may outlive the one that asked for it: whoever comes second waits."""
+    lock = run.folder.parent.parent / ".locks" / f"{run.folder.parent.name}-{run.folder.name}"
+    with locked(lock):
+        return train_run(run, train, validation)
 
 
 def _with_members(rungs: list[Rung]) -> list[Rung]:
@@ -317,8 +331,3 @@ def _cost(run: Run) -> float:
     model = build_model(run.rung, run.recipe)
     model.build(INPUT_SHAPE)
     return model.flops() * run.recipe.epochs * (5 if run.recipe.augment == "expand" else 1)
-
-
-def _digest(data: DataSet) -> int:
-    parts = (data.train.images[:1000], data.train.labels, data.validation.images[:1000], data.validation.labels)
-    return zlib.crc32(b"".join(part.tobytes() for part in parts))

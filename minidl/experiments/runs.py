@@ -98,8 +98,8 @@ def train_run(run: Run, train: Split, validation: Split, progress: bool = False)
 def score_run(run: Run, test: Split) -> None:
     """Compute a trained network's outputs on the test images and keep them in its folder.
 
-    Writes ``test_outputs.safetensors`` (logits and predictions with the weights the recipe reports, and
-    voting_logits with those that vote) and ``test.json`` (accuracy in per cent, correct, examples).
+    Writes ``test_outputs.safetensors`` (logits, predictions and which of them are right, with the weights the
+    recipe reports, and voting_logits with those that vote) and ``test.json`` (accuracy in per cent, correct, examples).
     """
     logits = _outputs(run, run.recipe.report, test)
     arrays = {"logits": logits, "predictions": logits.argmax(axis=1)}
@@ -165,6 +165,7 @@ def _voting_logits(member: Path) -> np.ndarray:
 def _write_score(folder: Path, arrays: dict[str, np.ndarray], labels: np.ndarray, facts: dict) -> None:
     correct = int((arrays["predictions"] == labels).sum())
     score = {"accuracy": 100 * correct / len(labels), "correct": correct, "examples": len(labels), **facts}
+    arrays = {**arrays, "correct": arrays["predictions"] == labels}
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_write(folder / "test_outputs.safetensors", "wb") as stream:
         stream.write(safetensors_numpy().save(contiguous))

@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl import parallel
 from minidl.backend import choose_device
-from minidl.data import DataSet, Loader, load, load_or_digits
+from minidl.data import DataSet, Loader, load, load_or_digits, resplit
 from minidl.errors import CheckpointError, ConfigError
 from minidl.experiments.config import Config
 from minidl.experiments.config_file import config_from, to_toml
@@ -89,7 +89,9 @@ class _KeepConfiguration(Callback):
             stream.write(to_toml(portable(self._config), note))
 
 
-def prepare(config: Config, *, data_dir: Path | None = None, resume: bool = False) -> Prepared:
+def prepare(
+    config: Config, *, data_dir: Path | None = None, resume: bool = False, data: DataSet | None = None
+) -> Prepared:
     """Make everything that a run needs, and try it out.
 
     Parameters
@@ -99,16 +101,18 @@ def prepare(config: Config, *, data_dir: Path | None = None, resume: bool = Fals
         A folder with the data files that goes before ``data.dir``: the files may have moved.
     resume : bool
         Whether there is a checkpoint to go on from: ``model.init_from`` is not read again then.
+    data : DataSet, optional
+        What `load_whole` returned, where many runs share it.
 
     Raises
     ------
     MinidlError
         If anything in the configuration does not work. Nothing has been written then.
     """
-    config = _with_default_model(config)
+    config = with_default_model(config)
     device = choose_device(config.training.device)
     make_parts(config, None)  # a slip of the pen should not cost a download
-    data = load_data(config, data_dir)
+    data = load_data(config, data_dir) if data is None else training_data(config, data)
     resolved = config.with_values(
         data__name=data.name,
         data__dir=_absolute(config.data.dir),
@@ -127,12 +131,17 @@ def prepare(config: Config, *, data_dir: Path | None = None, resume: bool = Fals
 
 def load_data(config: Config, data_dir: Path | None = None) -> DataSet:
     """Return the data set of a configuration, with the training images it asks for."""
+    return training_data(config, load_whole(config, data_dir))
+
+
+def load_whole(config: Config, data_dir: Path | None = None) -> DataSet:
+    """Return the data set of a configuration, split as it says, with all training images."""
     folder = data_dir if data_dir is not None else config.data.dir
     if config.data.name is None:
         data = load_or_digits(data_dir=folder)
     else:
         data = load(config.data.name, data_dir=folder)
-    return training_data(config, data)
+    return resplit(data, config.data.split, config.data.fold, data_dir=folder)
 
 
 def stored(config: Config) -> dict[str, Any]:
@@ -203,7 +212,8 @@ def default_folder(config: Config) -> Path:
     return next(folder for folder in (Path("runs") / each for each in names) if not folder.exists())
 
 
-def _with_default_model(config: Config) -> Config:
+def with_default_model(config: Config) -> Config:
+    """Return the configuration with rung 0 where it names no model, and the preset of a rung."""
     if config.model.text or config.model.layers:
         return config
     return config.with_values(

@@ -6,6 +6,8 @@ first picture is drawn, not when this package is.
 """
 
 from minidl.plots.augmentation import augmentation_sheet
+from minidl.plots.calibration import calibration_plot
+from minidl.plots.class_bars import class_error_bars
 from minidl.plots.confusion import confusion_heatmap
 from minidl.plots.curves import training_curves
 from minidl.plots.filters import filter_grid
@@ -20,12 +22,15 @@ from minidl.plots.monitoring import (
     share_plot,
     update_ratio_plot,
 )
+from minidl.plots.roc import roc_plot
 from minidl.plots.samples import sample_sheet
 from minidl.plots.schedule import schedule_curves
 
 __all__ = [
     "augmentation_sheet",
     "batch_loss_plot",
+    "calibration_plot",
+    "class_error_bars",
     "confusion_heatmap",
     "error_gallery",
     "filter_grid",
@@ -35,6 +40,7 @@ __all__ = [
     "ladder_plot",
     "learning_rate_plot",
     "lr_range_curve",
+    "roc_plot",
     "sample_sheet",
     "schedule_curves",
     "share_plot",

@@ -79,3 +79,15 @@ def test_what_the_parser_refuses(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         command_line.main(words)
     assert exit_.value.code == 2
+
+
+def test_an_experiment_with_a_longer_form_is_told_which(monkeypatch, capsys, here):
+    from minidl.experiments import training_size
+
+    seen = []
+    monkeypatch.setattr(training_size, "run", lambda data, out, *, seed, full: str(seen.append((seed, full))))
+    for words in (["--full", "--seed", "2"], []):
+        assert command_line.main(["demo", "svm", "--data", "digits", *words]) == 0
+    assert seen == [(2, True), (0, False)]
+    with pytest.raises(SystemExit):
+        command_line.main(["demo", "imbalance", "--data", "digits", "--full"])

@@ -1,5 +1,7 @@
 """``minidl evaluate`` as it is typed."""
 
+import csv
+import html
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from minidl.cli.main import main
 from minidl.data import Vault, load
@@ -145,6 +148,110 @@ def test_a_run_without_best_weights(run):
     (run / "checkpoints" / "best.safetensors").unlink()
     assert command("run") == 0
     assert read_json(run / "evaluation.json")[0]["weights"] == "last"
+
+
+def test_the_full_report(run, capsys):
+    assert command("run", "--report") == 0
+    shown = capsys.readouterr().out
+    folder = run / "evaluation" / "digits-validation-best"
+    assert f"the report is {folder.relative_to(run.parent)}" in shown.replace(os.sep, "/")
+    (facts,) = read_json(run / "evaluation.json")
+    names = sorted(path.name for path in folder.iterdir())
+    tables = ["averages", "calibration", "classes", "confusion", "top_k"]
+    pictures = ["calibration", "class_errors", "confusion", "mistakes", "roc"]
+    expected = [*(f"{name}.csv" for name in tables), *(f"{name}.png" for name in pictures), "report.html"]
+    assert names == sorted(expected)
+    with open(folder / "classes.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["class"] for row in rows] == list("0123456789")
+    for row, known in zip(rows, facts["classes"], strict=True):
+        assert float(row["recall"]) == known["recall"] and float(row["F1"]) == known["f1"]
+        assert float(row["recall, low"]) <= known["recall"] <= float(row["recall, high"])
+    with open(folder / "confusion.csv", encoding="utf-8", newline="") as stream:
+        matrix = [[int(cell) for cell in row[1:]] for row in list(csv.reader(stream))[1:]]
+    assert matrix == facts["confusion"]
+    # Numbers of the run's own: top-1 is one minus the accuracy, the bins hold every image once.
+    top = {row["k"]: row["error"] for row in facts["top_k"]}
+    assert top[1] == pytest.approx(100 - facts["accuracy"]) and 0 <= top[5] <= top[2] <= top[1]
+    assert sum(row["examples"] for row in facts["calibration"]["bins"]) == facts["examples"]
+    assert facts["auc"]["macro"] == pytest.approx(np.mean([float(row["area under ROC"]) for row in rows]))
+    assert facts["averages"]["micro"]["f1"] == pytest.approx(facts["accuracy"] / 100)
+    assert f"expected calibration error {facts['calibration']['expected']:.2f} points" in shown
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 5 and "which FAU's slide prints under the name F1" in html.unescape(page)
+    assert facts["label_versions"] == [] and "Doubtful" not in page  # of MNIST's test images only
+
+
+def test_outputs_that_are_no_probabilities(tmp_path):
+    """A network of squared errors is ranked, not calibrated; one that diverged is neither."""
+    from minidl.experiments.full_report import evaluation_pictures, write_full_report
+    from minidl.experiments.scoring import TrainedRun
+
+    table = {
+        **TABLE,
+        "training": {"epochs": 1, "threads": 1, "monitor": "none", "loss": "MeanSquaredError()"},
+    }
+    prepare(config_from(table)).fit(tmp_path / "squares", progress=False)
+    trained = TrainedRun(tmp_path / "squares")
+    outcome = trained.score("validation")
+    assert outcome.facts["calibration"] is None
+    scores = predict(trained.model, outcome.images, **trained.scaling)
+    expected = roc_auc_score(outcome.labels[:, None] == np.arange(10), scores, average="macro")
+    assert outcome.facts["auc"]["macro"] == pytest.approx(expected)
+    figure = evaluation_pictures(outcome)["class_errors"].figure
+    missed, ends = figure.axes[0].patches[3], figure.axes[0].collections[0].get_segments()[3]
+    third = outcome.facts["classes"][3]
+    assert missed.get_height() == pytest.approx(100 * (1 - third["recall"]))
+    expected_ends = [100 * (1 - end) for end in reversed(third["intervals"]["recall"])]
+    np.testing.assert_allclose(ends[:, 1], expected_ends)
+    next(iter(trained.model.named_parameters()))[1].value[...] = np.nan
+    with np.errstate(invalid="ignore"):
+        outcome = trained.score("validation")
+    assert outcome.facts["top_k"] == [] and outcome.facts["auc"] is None and outcome.facts["loss"] is None
+    page = write_full_report(tmp_path / "squares", outcome).read_text(encoding="utf-8")
+    assert "cannot be ranked" in page and "nothing to calibrate" in page
+
+
+def test_mnist_s_test_images_with_other_labels():
+    """The accuracy on published, corrected and undoubted labels, for a network right but for a few."""
+    from dataclasses import replace
+
+    from minidl.evaluation.label_errors import MNIST_DOUBTS
+    from minidl.experiments.score_facts import label_version_facts
+
+    labels = np.zeros(10_000, np.int64)
+    for doubt in MNIST_DOUBTS:
+        labels[doubt.index] = doubt.given
+    data = replace(load("digits"), name="mnist")
+    predictions = labels.copy()
+    predictions[:5] = 7  # wrong by any label
+    predictions[[947, 2130]] = 9  # the corrections: one with a majority, one without
+    facts = label_version_facts(data, "test", predictions, labels)
+    counts = [(row["labels"], row["correct"], row["examples"]) for row in facts]
+    # Right as published: all but 5 + 2. Corrected: 947 becomes right, the other nine corrections wrong.
+    # Removed: 10,000 - 15 - 5.
+    assert counts == [("original", 9993, 10_000), ("corrected", 9985, 10_000), ("removed", 9980, 9985)]
+    assert facts[2]["accuracy"] == pytest.approx(100 * 9980 / 9985)
+    assert facts[2]["wilson"][0] < facts[2]["accuracy"] < facts[2]["wilson"][1]
+    assert label_version_facts(data, "validation", predictions, labels) == []
+    assert label_version_facts(load("digits"), "test", predictions, labels) == []
+
+
+def test_a_run_is_scored_on_the_images_it_did_not_train_on(tmp_path):
+    from minidl.experiments.scoring import TrainedRun
+
+    data = {**TABLE["data"], "split": "stratified", "fold": "2/4"}
+    prepared = prepare(config_from({**TABLE, "data": data}))
+    prepared.fit(tmp_path / "run", progress=False)
+    outcome = TrainedRun(tmp_path / "run").score("validation")
+    assert len(prepared.data.validation) == 374
+    np.testing.assert_array_equal(outcome.images, prepared.data.validation.images)
+    best = read_json(tmp_path / "run" / "results.json")["best"]
+    assert outcome.facts["accuracy"] == pytest.approx(100 * best["val_accuracy"])
+    assert outcome.facts["loss"] == pytest.approx(
+        best["val_loss"], rel=1e-6
+    )  # with the weights of its classes
+    assert outcome.facts["division"] == "stratified, fold 2/4"
 
 
 def test_other_data_are_scaled_as_the_run_s_own(run, tmp_path, monkeypatch):

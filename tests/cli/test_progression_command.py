@@ -164,7 +164,7 @@ def test_settings_of_the_recipe_reach_the_plan(words, setting, value, elsewhere,
     class Planned(Exception):
         pass
 
-    def stop(plan, data, folder, say):
+    def stop(plan, data, folder, say, cluster=None):
         raise Planned(plan)
 
     monkeypatch.setattr(progression, "Progression", stop)

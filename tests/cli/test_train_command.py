@@ -351,6 +351,8 @@ def same_weights(first, second):
 
 
 CHANGES_WEIGHTS = {
+    "data.split": {"data.split": "stratified"},
+    "data.fold": {"data.fold": "1/4"},
     "data.subset": {"data.subset": 100},
     "data.expand": {"data.expand": True},
     "data.augment": {"data.augment": ["RandomShift(1)"]},
@@ -516,6 +518,10 @@ BAD = {
     "--set training.class_weights=[1,2]": "training.class_weights has 2 numbers, but",
     "--set training.class_weights=[1,2] --loss SoftDice()": "SoftDice takes no class weights",
     "--set data.subset=1198 ": "data.subset must be at most 1,197",
+    "--fold 9/5": "data.fold must be such as 2/5, the second of five, got '9/5'",
+    "--split stratified --fold 1/200": "class 8 has 144 of the examples, too few for the 200 folds",
+    "--split writers": "data.split = writers: nobody recorded the writers of digits",
+    "--split folds": "data.split must be one of lecture, random, stratified, writers, got 'folds'",
     "--device cuda": "device 'cuda' is not available",
     "--device tpu": "training.device must be one of auto, cpu, cuda, got 'tpu'",
     "--seed -1": "training.seed must be at least 0, got -1",

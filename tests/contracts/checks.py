@@ -341,14 +341,18 @@ CHECKS = (
 
 
 def library_layers():
-    """Return every public subclass of Layer that minidl.layers defines, in whatever module of it."""
+    """Return every public subclass of Layer that minidl defines, in whatever module.
+
+    Those of minidl.grading wrap the classes of a student and cannot be built without one.
+    """
     for module in pkgutil.walk_packages(minidl.layers.__path__, "minidl.layers."):
         importlib.import_module(module.name)
     found, queue = set(), [Layer]
     while queue:
         for kind in queue.pop().__subclasses__():
             queue.append(kind)
-            if kind.__module__.startswith("minidl.") and not kind.__name__.startswith("_"):
+            inside = kind.__module__.startswith("minidl.") and not kind.__module__.startswith("minidl.grading.")
+            if inside and not kind.__name__.startswith("_"):
                 found.add(kind)
     # What a Sequential makes of others by itself cannot be built alone; tests/layers/test_fused.py has it.
     return found - {ConvMaxPool}

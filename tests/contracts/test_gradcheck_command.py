@@ -44,7 +44,7 @@ def test_one_layer_whatever_its_capitals(capsys):
     lines = capsys.readouterr().out.splitlines()[2:-2]
     assert lines and all(line.startswith("MaxPool2D(") for line in lines)
     assert run("--layer", "SoftDice") == 0
-    assert "3 of 3 checks passed" in capsys.readouterr().out
+    assert "4 of 4 checks passed" in capsys.readouterr().out
 
 
 def test_another_seed_is_another_check(capsys):
