@@ -15,6 +15,8 @@ from minidl.errors import DataError
 # Folders and files that no student writes and every computer adds.
 _JUNK_FOLDERS = {"__pycache__", "__macosx", "venv", "env", "node_modules"}
 _JUNK_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
+# Comparing names takes time and memory that grow with the square of these.
+_LONGEST_NAME, _DEEPEST = 500, 50
 
 
 class IntakeError(DataError):
@@ -53,7 +55,7 @@ def safe_name(raw: str) -> str:
     """
     if "\0" in raw:
         raise IntakeError(f"a name has a NUL character: {shown(raw)}")
-    if len(raw) > 1000:
+    if len(raw) > _LONGEST_NAME:
         raise IntakeError(f"a name has {len(raw)} characters: {shown(raw)}")
     name = raw.replace("\\", "/")
     if name.startswith("/"):
@@ -78,6 +80,8 @@ def check_names(members: Iterable[tuple[str, bool]]) -> list[str]:
     for name, is_folder in members:
         if not name and not is_folder:
             raise IntakeError("a file has an empty name")
+        if name.count("/") > _DEEPEST:
+            raise IntakeError(f"{shown(name)} lies more than {_DEEPEST} folders deep")
         key = unicodedata.normalize("NFC", name).casefold()
         before = seen.get(key)
         if before is not None and not (is_folder and before[1]):

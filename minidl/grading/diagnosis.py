@@ -39,7 +39,9 @@ def find_cause(
         return None
     a, e = actual.astype(np.float64), expected.astype(np.float64)
     old = None
-    if before is not None and np.shape(before) == e.shape:
+    # What was there before may be an answer of the submission too, and no array at all.
+    numbers = isinstance(before, np.ndarray | np.generic | float | int)
+    if numbers and np.shape(before) == e.shape and np.asarray(before).dtype.kind in "biuf":
         old = np.asarray(before, dtype=np.float64)
     case = Wrong(a, e, wrong, batch, old)
     with np.errstate(all="ignore"):

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,25 +83,43 @@ def find_submissions(place: str | Path, files: Sequence[str]) -> list[Source]:
     Raises
     ------
     DataError
-        If there is nothing.
+        If there is nothing, or a folder could be one submission as well as several.
     """
     place = Path(place)
     if not place.exists():
         raise DataError(f"{place}: there are no submissions here; give a folder of them, or one of them")
-    if not place.is_dir() or any((place / name).is_file() for name in files):
+    if not place.is_dir():
+        return [Source(student_id(place.resolve()), place)]
+    own = [name for name in files if (place / name).is_file()]
+    if own:
+        others = [path.name for path in sorted(place.iterdir()) if _is_another(path, files)]
+        if others:  # or a student whose file has this very name would take the place of the whole class
+            raise DataError(
+                f"{place}: {own[0]} makes this folder one submission, but {shown(others[0])} looks like another "
+                f"one; put {own[0]} into a folder of its own, or take {shown(others[0])} away"
+            )
         return [Source(student_id(place.resolve()), place)]
     paths = sorted((path for path in place.iterdir() if not is_junk(path.name)), key=lambda path: path.name)
     if not paths:
         raise DataError(f"{place}: the folder is empty; it should hold one file or folder for each student")
     ids = [student_id(path) for path in paths]
-    taken = [name.casefold() for name in ids]
-    sources = []
-    for name, path in zip(ids, paths, strict=True):
-        if taken.count(name.casefold()) > 1:
-            # Two files of one name: each keeps its own id, whichever others there are.
-            name += "-" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-        sources.append(Source(name, path))
-    return sorted(sources, key=lambda source: source.id)
+    while True:
+        counts = Counter(name.casefold() for name in ids)
+        if len(counts) == len(ids):
+            break
+        # Two files of one name: each keeps its own id, whichever others there are. Again, since somebody else
+        # may be called what comes out.
+        for i, path in enumerate(paths):
+            if counts[ids[i].casefold()] > 1:
+                ids[i] += "-" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return sorted((Source(*pair) for pair in zip(ids, paths, strict=True)), key=lambda source: source.id)
+
+
+def _is_another(path: Path, files: Sequence[str]) -> bool:
+    """Whether what lies beside the files of a submission looks like somebody else's."""
+    if path.is_dir():
+        return not is_junk(path.name) and any((path / name).is_file() for name in files)
+    return path.name.lower().endswith(_ARCHIVES)
 
 
 def student_id(path: Path) -> str:

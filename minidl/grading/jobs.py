@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import minidl
+from minidl.grading.archives import shown
 from minidl.grading.intake import Intake, Source, clear, lay_out, take
 
 _GRACE = 30.0  # seconds over its budget after which a submission's grading process is killed
@@ -204,7 +205,12 @@ class Pool:
                     source = next(self._waiting, None)
                 if source is None:
                     break
-                intake = take(source, self._files)
+                try:
+                    intake = take(source, self._files)
+                except Exception as error:
+                    # The grader's own fault: it costs this submission's points for now, not the others'.
+                    self._fail(source, f"the submission could not be read: {error!r}")
+                    continue
                 if self._known.get(source.id) == intake.digest:
                     continue
                 job = self._grade(intake, job)
@@ -250,6 +256,10 @@ class Pool:
             clear(folder)
         self._events.put({"event": "done", "id": intake.id, "seconds": 0.0, "trouble": trouble})
         return None
+
+    def _fail(self, source: Source, trouble: str) -> None:
+        self._begin(Intake(source.id, shown(source.path.name)[1:-1], missing=tuple(self._files)))
+        self._events.put({"event": "done", "id": source.id, "seconds": 0.0, "trouble": trouble})
 
     def _begin(self, intake: Intake) -> None:
         self._events.put(

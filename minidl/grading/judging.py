@@ -136,4 +136,4 @@ def find_type_cause(found: np.dtype, wanted: np.dtype) -> Cause | None:
 
 
 def first_index(wrong: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(wrong)[0])
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))

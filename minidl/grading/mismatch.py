@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,21 @@ import numpy as np
 from minidl.grading.cause import Cause
 
 LONGEST = 200  # characters of a value of the submission in a message
+
+
+class _Short(reprlib.Repr):
+    """The first few entries of a value: all of a list of arrays would take minutes to write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, LONGEST, LONGEST
+        self.maxlist = self.maxtuple = self.maxdict = 8
+
+    def repr_ndarray(self, value: np.ndarray, level: int) -> str:
+        return describe(value)
+
+
+_short = _Short()
 
 
 class Mismatch(AssertionError):
@@ -80,6 +96,6 @@ def shown(value: Any) -> str:
     text = (
         f"{describe(value)} {np.array2string(value, threshold=6)}"
         if isinstance(value, np.ndarray)
-        else repr(value)
+        else _short.repr(value)
     )
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

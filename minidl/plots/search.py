@@ -68,7 +68,7 @@ def search_slices(axes: Sequence[Axis], outcome: Any, *, label: str, title: str 
     shown = axes[:MOST_SLICES]
     columns = 2 if len(shown) == 4 else min(3, len(shown))
     rows = -(-len(shown) // columns)
-    figure = new_figure(2.6 * columns + 0.4 if columns > 1 else 4.6, 2.5 * rows + 0.3)
+    figure = new_figure(max(7.2, 2.6 * columns + 0.4) if columns > 1 else 4.6, 2.5 * rows + 0.3)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     good = np.isfinite(outcome)
     floor = float(outcome[good].min())

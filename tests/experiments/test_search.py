@@ -309,46 +309,70 @@ def finished(folder):
     return len(list(folder.glob("trials/*/trial.json")))
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="worker processes are found in /proc")
-def test_killed_and_resumed_it_counts_every_trial_once(data, tmp_path):
-    table = {
-        **TABLE,
-        "training": {**TABLE["training"], "epochs": 12},
-        "search": {**TABLE["search"], "trials": 14},
-    }
-    made, folder = plan_from(table), tmp_path / "killed"
-    text = to_toml(made.config) + "[search]\ntrials = 14\n[search.space]\n"
-    text += "".join(
-        f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in table["search"]["space"].items()
-    )
-    (tmp_path / "search.toml").write_text(text)
-    assert read_search_file(tmp_path / "search.toml") == made
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minidl", "search", "search.toml", "--jobs", "2", "--out", "killed"],
-        cwd=tmp_path,
+LONG = {**TABLE, "training": {**TABLE["training"], "epochs": 12}, "search": {**TABLE["search"], "trials": 14}}
+
+
+@pytest.fixture(scope="module")
+def straight(data, tmp_path_factory):
+    """The search that is killed below, run without an interruption."""
+    folder = tmp_path_factory.mktemp("search") / "straight"
+    run(plan_from(LONG), data, folder)
+    return folder
+
+
+def start(folder, *words):
+    """Start the search in a process of its own."""
+    lines = [to_toml(plan_from(LONG).config), "[search]", "trials = 14", "[search.space]"]
+    lines += [f"{json.dumps(name)} = {json.dumps(text)}" for name, text in LONG["search"]["space"].items()]
+    file = folder.parent / "search.toml"
+    file.write_text("\n".join(lines))
+    assert read_search_file(file) == plan_from(LONG)
+    return subprocess.Popen(
+        [sys.executable, "-m", "minidl", "search", file.name, "--out", folder.name, *words],
+        cwd=folder.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: finished(folder) >= 1)
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-    before = finished(folder)
-    wait_for(lambda: finished(folder) >= before + 2)  # the search has gone on by itself
-    workers = workers_of(process.pid)
-    process.kill()
-    process.wait()
+
+
+def kill_a_worker_and_then(process, folder, find_worker):
+    """Kill a worker, see the search go on by itself, and kill it."""
+    try:
+        wait_for(lambda: finished(folder) >= 1)
+        os.kill(find_worker(), signal.SIGKILL)
+        before = finished(folder)
+        wait_for(lambda: finished(folder) >= before + 2)
+    finally:
+        process.kill()
+        process.wait()
     assert before + 2 <= finished(folder) < 14, "it was to be killed half-way"
-    results = run(read_plan(folder), data, folder)
-    rows = read_trials(folder)
-    assert [row["trial"] for row in rows] == list(range(14)) and results["trials"]["all"] == 14
+
+
+def check_every_trial_counts_once(results, folder, straight):
+    assert [row["trial"] for row in read_trials(folder)] == list(range(14)) and results["trials"]["all"] == 14
     assert len(list(folder.glob("trials/[0-9]*"))) == 14
-    run(made, data, tmp_path / "straight")
-    assert comparable(folder) == comparable(tmp_path / "straight")
-    assert weights(folder) == weights(tmp_path / "straight")
-    wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in workers))  # they do not stay behind
+    assert comparable(folder) == comparable(straight)
+    assert weights(folder) == weights(straight)
 
 
-def test_on_a_cluster_whose_worker_is_killed(reference, data, tmp_path):
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="worker processes are found in /proc")
+def test_killed_and_resumed_it_counts_every_trial_once(data, tmp_path, straight):
+    folder, left = tmp_path / "killed", []
+    process = start(folder, "--jobs", "2")
+
+    def worker():
+        left.extend(workers_of(process.pid))
+        return left[0]
+
+    kill_a_worker_and_then(process, folder, worker)
+    results = run(read_plan(folder), data, folder)
+    check_every_trial_counts_once(results, folder, straight)
+    wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in left))  # they do not stay behind
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_the_same_on_a_cluster(data, tmp_path, straight):
     distributed = pytest.importorskip("distributed", reason="a cluster needs Dask: pip install distributed")
     import warnings
 
@@ -359,19 +383,8 @@ def test_on_a_cluster_whose_worker_is_killed(reference, data, tmp_path):
             n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
         )
     with local:
-        victim = next(iter(local.workers.values())).pid
-        killed = []
-
-        def kill(line):
-            if not killed:
-                killed.append(os.kill(victim, signal.SIGKILL))
-            elif len(killed) == 1 and finished(folder) >= 4:
-                killed.append(None)
-                raise KeyboardInterrupt  # and then the search itself stops
-
-        with pytest.raises(KeyboardInterrupt):
-            Search(plan(), data, folder, cluster=local.scheduler_address, say=kill).run()
-        assert 4 <= finished(folder)
-        run(read_plan(folder), data, folder, cluster=local.scheduler_address)
-    assert comparable(folder) == comparable(reference)
-    assert weights(folder) == weights(reference)
+        address = local.scheduler_address
+        process = start(folder, "--cluster", address)
+        kill_a_worker_and_then(process, folder, lambda: next(iter(local.workers.values())).pid)
+        results = run(read_plan(folder), data, folder, cluster=address)
+    check_every_trial_counts_once(results, folder, straight)

@@ -2,11 +2,15 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from minidl.data import load
 from minidl.errors import ConfigError
+from minidl.experiments.plan import Plan
+from minidl.experiments.progression import Progression
 from minidl.jobs import WorkerError, Workers, run_all
 from tests.search import tasks
 
@@ -105,6 +109,27 @@ class TestCluster:
             found = dict(workers.run(tasks.die_once, range(8)))
         assert (tmp_path / "died").exists()
         assert found == {k: k * 10 for k in range(8)}
+
+    @KILL
+    def test_workers_that_always_die_end_in_a_sentence(self, cluster, tmp_path, monkeypatch):
+        monkeypatch.setattr("minidl.jobs.ATTEMPTS", 2)
+        with pytest.raises(WorkerError, match="died 2 times in a row with 1 tasks left"):
+            run_all(tasks.always_die, [1], shared=(str(tmp_path),), cluster=cluster)
+
+    def test_the_networks_of_a_progression_are_those_of_one_machine(self, cluster, tmp_path):
+        data = load("digits")
+        small = replace(data, train=data.train.subset(100))
+        for name, address in (("here", None), ("there", cluster)):
+            plan = Plan("quick", ("0",), seeds=2, data="digits", device="cpu", jobs=1, changes={"epochs": 1})
+            Progression(plan, small, tmp_path / name, say=lambda line: None, cluster=address).run()
+        here, there = (
+            [
+                path.read_bytes()
+                for path in sorted((tmp_path / name).glob("rung-00/*/checkpoints/best.safetensors"))
+            ]
+            for name in ("here", "there")
+        )
+        assert here == there and len(here) == 2
 
     def test_a_worker_must_see_the_folder(self, cluster, tmp_path, monkeypatch):
         monkeypatch.setattr("minidl.jobs._sees", os.path.islink)  # as if it were another machine's

@@ -22,6 +22,7 @@ _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
     "\ud800-\udfff\ufdd0-\ufdef\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
+_FORMULA = re.compile(r"(^|;)(?=[\s\"']*[=+\-@|%\uff1d\uff0b\uff0d\uff20])")
 _BACKSLASHED = re.compile(r"([\\`*_{}\[\]<>!|~&$^])")
 
 
@@ -59,6 +60,9 @@ def fenced(text: str, limit: int = 4000) -> str:
 
 
 def cell(text: str) -> str:
-    """Return text for a table that a spreadsheet opens: never a formula."""
-    text = line(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "|", "%") else text
+    """Return text for a table that a spreadsheet opens: never a formula.
+
+    Where the comma is the decimal mark, a semicolon separates the cells; some programs take the wide forms of the
+    signs for the signs themselves.
+    """
+    return _FORMULA.sub(r"\1'", line(text))

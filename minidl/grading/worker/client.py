@@ -29,6 +29,7 @@ from minidl.grading.worker.remote import (
 )
 
 _NOTHING = ClassEntry()
+_ROOM = 4  # levels of nesting around a value that is an argument
 
 
 class Submission:
@@ -199,11 +200,13 @@ class Submission:
             if keep:
                 request["keep"] = True
             header, answer = self._channel.ask(request, arrays, call)
-        except (Unsupported, FrameError) as error:
+        except Unsupported as error:
             raise ConfigError(f"{call}: the test passes {error}, which cannot be sent") from None
+        except FrameError as error:  # too large: an answer that the test hands on
+            raise StudentError("BadAnswer", f"the arguments cannot be sent: {error}", call=call) from None
         if "value" in header:
             try:
-                return decode(header["value"], answer, self._resolve)
+                return decode(header["value"], answer, self._resolve, _ROOM)
             except FrameError as error:
                 raise StudentError("BadAnswer", plain(str(error)), call=call) from None
         if "refused" in header:

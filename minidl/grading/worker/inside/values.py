@@ -125,7 +125,9 @@ def plain_array(value: Any) -> np.ndarray:
     return np.array(value, dtype=dtype.newbyteorder("="), order="C", copy=True, subok=False)
 
 
-def decode(tree: Any, arrays: list[np.ndarray], resolve: Callable[[str, Any, dict[str, Any]], Any]) -> Any:
+def decode(
+    tree: Any, arrays: list[Any], resolve: Callable[[str, Any, dict[str, Any]], Any], depth: int = 0
+) -> Any:
     """Return the value that `encode` made `tree` and `arrays` of.
 
     Parameters
@@ -133,24 +135,29 @@ def decode(tree: Any, arrays: list[np.ndarray], resolve: Callable[[str, Any, dic
     tree : object
         As it came out of JSON.
     arrays : list of array
+        Those that a value took are None afterwards.
     resolve : callable
         Called with the key of a reference, its value and the whole object; returns what it refers to or raises
         `FrameError`.
+    depth : int
+        Levels of `MAX_DEPTH` to leave, so that the value can be sent again as a part of another one.
 
     Raises
     ------
     FrameError
         If the tree was not made by `encode`.
     """
-    return _decode(tree, arrays, resolve, 0)
+    return _decode(tree, arrays, resolve, depth)
 
 
-def _decode(tree: Any, arrays: list[np.ndarray], resolve: Any, depth: int) -> Any:
+def _decode(tree: Any, arrays: list[Any], resolve: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise FrameError("a value is nested too deeply")
     if isinstance(tree, list):
         return [_decode(item, arrays, resolve, depth + 1) for item in tree]
     if not isinstance(tree, dict):
+        if type(tree) is int and tree.bit_length() > MAX_BITS:
+            raise FrameError("an integer is too long")
         return tree
     if not tree:
         raise FrameError("a value has no tag")
@@ -166,10 +173,11 @@ def _decode(tree: Any, arrays: list[np.ndarray], resolve: Any, depth: int) -> An
     return resolve(tag, content, tree)
 
 
-def _array(arrays: list[np.ndarray], tag: str, index: Any) -> Any:
-    if type(index) is not int or not 0 <= index < len(arrays):
-        raise FrameError("a value names an array that is not in the frame")
-    array = arrays[index]
+def _array(arrays: list[Any], tag: str, index: Any) -> Any:
+    if type(index) is not int or not 0 <= index < len(arrays) or arrays[index] is None:
+        raise FrameError("a value names an array that is not in the frame, or that was named before")
+    # Once: a short frame with one array in a long list would fill the memory when the list is made an array.
+    array, arrays[index] = arrays[index], None
     if tag == "a":
         return array
     if array.ndim:
@@ -177,7 +185,7 @@ def _array(arrays: list[np.ndarray], tag: str, index: Any) -> Any:
     return array[()]
 
 
-def _dict(pairs: list[Any], arrays: list[np.ndarray], resolve: Any, depth: int) -> dict[Any, Any]:
+def _dict(pairs: list[Any], arrays: list[Any], resolve: Any, depth: int) -> dict[Any, Any]:
     found = {}
     if len(pairs) > MAX_PAIRS:
         raise FrameError("a dict has too many entries")
