@@ -102,17 +102,24 @@ def find_submissions(place: str | Path, files: Sequence[str]) -> list[Source]:
     paths = sorted((path for path in place.iterdir() if not is_junk(path.name)), key=lambda path: path.name)
     if not paths:
         raise DataError(f"{place}: the folder is empty; it should hold one file or folder for each student")
-    ids = [student_id(path) for path in paths]
-    while True:
-        counts = Counter(name.casefold() for name in ids)
-        if len(counts) == len(ids):
-            break
-        # Two files of one name: each keeps its own id, whichever others there are. Again, since somebody else
-        # may be called what comes out.
-        for i, path in enumerate(paths):
-            if counts[ids[i].casefold()] > 1:
-                ids[i] += "-" + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-    return sorted((Source(*pair) for pair in zip(ids, paths, strict=True)), key=lambda source: source.id)
+    return sorted((Source(*pair) for pair in zip(_ids(paths), paths, strict=True)), key=lambda s: s.id)
+
+
+def _ids(paths: Sequence[Path]) -> list[str]:
+    """Return a student's id for each of several files, all different also where case does not count."""
+    names = [student_id(path) for path in paths]
+    marks = [hashlib.sha256(os.fsencode(path.name)).hexdigest() for path in paths]
+    ids, length = list(names), 8
+    while len(counts := Counter(name.casefold() for name in ids)) < len(ids):
+        # Each of two gets a mark of its own. Again, and a longer one, since somebody else's name may be one's
+        # name and mark.
+        twice = [counts[name.casefold()] > 1 for name in ids]
+        ids = [
+            f"{name}-{mark[:length]}" if again else before
+            for name, mark, again, before in zip(names, marks, twice, ids, strict=True)
+        ]
+        length += 8
+    return ids
 
 
 def _is_another(path: Path, files: Sequence[str]) -> bool:

@@ -70,10 +70,11 @@ def test_dense_forward_leaves_things_alone(submission, rng):
     layer, weight, bias = dense(submission, rng, 3, 3)
     x = rng.normal(size=(3, 3))
     sent = submission.array(x)
-    layer.forward(sent)
+    y = layer.forward(sent)
     expect.unchanged(sent, x, "x")
     expect.unchanged(layer.weight, weight, "weight")
     expect.unchanged(layer.bias, bias, "bias")
+    expect.close(y, x @ weight + bias, "Dense.forward(x)")  # doing nothing leaves things alone, too
 
 
 # 1.2 ---------------------------------------------------------------------------------------------
@@ -158,11 +159,12 @@ def test_dense_backward_leaves_things_alone(submission, rng):
     x, dy = rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
     sent_x, sent_dy = submission.array(x), submission.array(dy)
     layer.forward(sent_x)
-    layer.backward(sent_dy)
+    dx = layer.backward(sent_dy)
     expect.unchanged(sent_dy, dy, "dy")
     expect.unchanged(sent_x, x, "x")
     expect.unchanged(layer.weight, weight, "weight")
     expect.unchanged(layer.bias, bias, "bias")
+    expect.close(dx, dy @ weight.T, "Dense.backward(dy)")
 
 
 # 1.3 ---------------------------------------------------------------------------------------------
@@ -186,8 +188,8 @@ def check_elementwise(submission, rng, name, function, factor=1.0):
     expect.close(y, function(x), f"{name}.forward(x) with an x that is no contiguous array")
 
 
-def check_manners(submission, rng, name):
-    """Check type, and that neither x nor dy is written into."""
+def check_manners(submission, rng, name, function, slope):
+    """Check type, that neither x nor dy is written into, and that something was computed nevertheless."""
     for dtype in (np.float32, np.float64):
         layer = submission.new(name)
         x, dy = rng.normal(size=(5, 4)).astype(dtype), rng.normal(size=(5, 4)).astype(dtype)
@@ -198,12 +200,20 @@ def check_manners(submission, rng, name):
         expect.dtype(dx, dtype, f"{name}.backward(dy) with dy of type {dy.dtype}")
         expect.unchanged(sent_x, x, "x")
         expect.unchanged(sent_dy, dy, "dy")
+        x, dy = x.astype(np.float64), dy.astype(np.float64)
+        expect.close(y, function(x), f"{name}.forward(x)", rtol=1e-4, atol=1e-5)
+        expect.close(dx, dy * slope(x), f"{name}.backward(dy)", rtol=1e-4, atol=1e-5)
+
+
+def sigmoid(x):
+    """Return the sigmoid of numbers that are not large."""
+    return 1 / (1 + np.exp(-x))
 
 
 @task("1.3", points=1, visibility="hint", hint="section 3: y = 1 / (1 + exp(-x)), and dx = dy y (1 - y)")
 def test_sigmoid_random(submission, rng):
     """Sigmoid is right for arrays of any shape, forward and backward."""
-    check_elementwise(submission, rng, "Sigmoid", lambda x: 1 / (1 + np.exp(-x)), 2.0)
+    check_elementwise(submission, rng, "Sigmoid", sigmoid, 2.0)
 
 
 @task("1.3", points=1, visibility="hint", hint="section 3: dx = dy (1 - y^2)")
@@ -229,8 +239,8 @@ def test_squashing_large_inputs(submission, rng):
 @task("1.3", points=1, visibility="hint", hint="keep the type, and write into no array that you were given")
 def test_squashing_manners(submission, rng):
     """Sigmoid and Tanh keep the type and leave x and dy as they are."""
-    check_manners(submission, rng, "Sigmoid")
-    check_manners(submission, rng, "Tanh")
+    check_manners(submission, rng, "Sigmoid", sigmoid, lambda x: sigmoid(x) * sigmoid(-x))
+    check_manners(submission, rng, "Tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 
 
 # 1.4 ---------------------------------------------------------------------------------------------
@@ -257,7 +267,7 @@ def test_relu_at_the_kink(submission, rng):
 @task("1.4", points=1, visibility="hint", hint="x[x < 0] = 0 changes the caller's array: make a new one")
 def test_relu_manners(submission, rng):
     """ReLU keeps the type and leaves x and dy as they are."""
-    check_manners(submission, rng, "ReLU")
+    check_manners(submission, rng, "ReLU", lambda x: np.maximum(x, 0), lambda x: x > 0)
 
 
 # 1.5 ---------------------------------------------------------------------------------------------
@@ -298,6 +308,7 @@ def test_softmax_manners(submission, rng):
         p = submission.call("softmax", sent)
         expect.dtype(p, dtype, f"softmax(z) with z of type {z.dtype}")
         expect.unchanged(sent, z, "z")
+        expect.close(p, right_softmax(z), f"softmax(z) with z of type {z.dtype}", rtol=1e-4, atol=1e-5)
 
 
 # 1.6 ---------------------------------------------------------------------------------------------
@@ -400,7 +411,9 @@ def test_cross_entropy_gradient_manners(submission, rng):
         expect.dtype(first, dtype, f"SoftmaxCrossEntropy.backward() after z of type {z.dtype}")
         expect.unchanged(sent_z, z, "z")
         expect.unchanged(sent_labels, labels, "labels")
-        expect.close(second, first, "SoftmaxCrossEntropy.backward(), called a second time")
+        expected = (right_softmax(z) - np.eye(z.shape[1])[labels]) / len(z)
+        expect.close(first, expected, "SoftmaxCrossEntropy.backward()", rtol=1e-4, atol=1e-5)
+        expect.close(second, expected, "SoftmaxCrossEntropy.backward(), called a second time", rtol=1e-4, atol=1e-5)
 
 
 # 1.8 ---------------------------------------------------------------------------------------------

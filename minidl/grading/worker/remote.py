@@ -125,5 +125,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         inner = ", ".join(map(value_text, value[:4])) + (", …" if len(value) > 4 else "")
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    if isinstance(value, dict):
+        pairs = [f"{key!r}: {value_text(item)}" for key, item in list(value.items())[:4]]
+        return "{" + ", ".join(pairs) + (", …" if len(value) > 4 else "") + "}"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

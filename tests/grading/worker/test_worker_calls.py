@@ -508,3 +508,12 @@ def test_a_server_of_its_own_and_the_end(tmp_path):
     assert not submission.alive
     with pytest.raises(WorkerDied, match="the test is over"):
         submission.call("f")
+
+
+def test_a_message_names_arguments_by_type_and_shape():
+    from minidl.grading.worker.remote import arguments_text
+
+    x = np.zeros((5, 4))
+    assert arguments_text((x, [1, x]), {"p": (2.5, "a")}) == "float64 (5, 4), [1, float64 (5, 4)], p=(2.5, 'a')"
+    assert arguments_text(({"weight": x, "rate": 0.1},), {}) == "{'weight': float64 (5, 4), 'rate': 0.1}"
+    assert arguments_text(({k: k for k in range(9)},), {}) == "{0: 0, 1: 1, 2: 2, 3: 3, …}"
