@@ -1,0 +1,1 @@
+"""Pictures of the demonstrations, one module each, as functions of plain arrays."""
