@@ -11,7 +11,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ BLAS = "BLAS threads"
 class Contestant:
     """One way to do the step, and the nanoseconds each of its steps took."""
 
-    framework: str  # "minidl" or "PyTorch"
+    framework: str  # "minidl", "PyTorch" or "DeZero"
     variant: str  # "BLAS threads", "channels-last", "compiled"; empty for the plain form
     threads: int
     step: Callable[[int], Any]  # takes the number of the batch, returns the loss
@@ -85,6 +85,13 @@ def run_block(contestant: Contestant, seconds: float) -> None:
         gc.enable()
     if not math.isfinite(float(loss)):
         raise RuntimeError(f"{contestant.name}: the loss became {float(loss)}, so its times mean nothing")
+
+
+def in_turn(entries: Sequence[Contestant], seconds: float, rounds: int) -> None:
+    """Time every contestant for `seconds`, in `rounds` blocks that alternate."""
+    for _ in range(rounds):
+        for entry in entries:
+            run_block(entry, seconds / rounds)
 
 
 def words(text: str) -> list[str]:

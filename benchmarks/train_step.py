@@ -1,4 +1,4 @@
-"""One training step (forward, loss, backward, SGD update) in minidl and in PyTorch, side by side.
+"""One training step (forward, loss, backward, SGD update) in minidl, PyTorch and DeZero, side by side.
 
     python -m benchmarks.train_step [--rungs 0,1,3,10] [--batches 10,128] [--json FILE]
 
@@ -14,32 +14,21 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from benchmarks import machine, models
-from benchmarks.contest import BLAS, Contestant, numbers, run_block, words
+from benchmarks.contest import BLAS, Contestant, in_turn, numbers, words
 from minidl.files import write_json
-from minidl.losses import SoftmaxCrossEntropy
-from minidl.optimizers import SGD
 from minidl.parallel import available_cores
 
-LEARNING_RATE = 0.01
 BATCHES_IN_TURN = 8
-HEADER = f"rung  batch  {'minidl':<30}  {'PyTorch':<30}  {'ratio':<13}  GFLOP/s (of peak)"
+DEZERO = "DeZero"
 
 
 def minidl_step(rung: str, batches: list) -> Callable[[int], Any]:
     """Return the training step as a minidl user writes it."""
-    model = models.minidl_model(rung)
-    loss, optimizer = SoftmaxCrossEntropy(), SGD(lr=LEARNING_RATE)
-    parameters = list(model.named_parameters())
-
-    def step(number: int) -> Any:
-        x, y = batches[number % len(batches)]
-        value = loss.forward(model.forward(x, train=True), y)
-        model.backward_parameters(loss.backward())
-        optimizer.step(parameters)
-        return value
-
-    return step
+    step = models.training_step(models.minidl_model(rung))
+    return lambda number: step(*batches[number % len(batches)])
 
 
 def torch_step(rung: str, batches: list, variant: str) -> Callable[[int], Any]:
@@ -51,7 +40,7 @@ def torch_step(rung: str, batches: list, variant: str) -> Callable[[int], Any]:
     if variant == "channels-last":
         net = net.to(memory_format=torch.channels_last)
         tensors = [(x.contiguous(memory_format=torch.channels_last), y) for x, y in tensors]
-    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.SGD(net.parameters(), lr=models.LEARNING_RATE)
     forward: Any = torch.compile(net) if variant == "compiled" else net
 
     def step(number: int) -> Any:
@@ -65,10 +54,29 @@ def torch_step(rung: str, batches: list, variant: str) -> Callable[[int], Any]:
     return step
 
 
+def dezero_step(rung: str, batches: list) -> Callable[[int], Any]:
+    """Return the training step as a DeZero user writes it; the gradient for the input cannot be left out."""
+    dezero = models.import_dezero()
+    net = models.dezero_twin(models.minidl_model(rung))
+    # Labels as bytes, as DeZero's own MNIST has them: wider integers would turn the gradients into float64.
+    data = [(x, y.astype(np.uint8)) for x, y in batches]
+    optimizer = dezero.optimizers.SGD(models.LEARNING_RATE).setup(net)
+
+    def step(number: int) -> Any:
+        x, y = data[number % len(data)]
+        value = dezero.functions.softmax_cross_entropy(net(x), y)
+        net.cleargrads()
+        value.backward()
+        optimizer.update()
+        return value.data
+
+    return step
+
+
 def contestants(
-    rung: str, batch: int, thread_counts: Sequence[int], variants: Sequence[str]
+    rung: str, batch: int, thread_counts: Sequence[int], variants: Sequence[str], dezero: bool = False
 ) -> list[Contestant]:
-    """Return minidl and the PyTorch variants, each at every thread count.
+    """Return minidl, the PyTorch variants and, if wanted, DeZero, each at every thread count.
 
     On several threads minidl comes in two forms: within ``minidl.threads(count)``, which splits the
     batch, and without, where only the matrix products use the threads of BLAS.
@@ -84,6 +92,11 @@ def contestants(
         for variant in variants
         for count in thread_counts
     ]
+    if dezero:
+        entries += [
+            Contestant(DEZERO, BLAS if count > 1 else "", count, dezero_step(rung, batches))
+            for count in thread_counts
+        ]
     return entries
 
 
@@ -101,12 +114,10 @@ def require_same_loss(entries: Sequence[Contestant]) -> None:
 def measure(rung: str, batch: int, options: argparse.Namespace, variants: Sequence[str]) -> dict[str, Any]:
     """Time one network at one batch size and return the numbers as plain values."""
     model = models.minidl_model(rung)
-    entries = contestants(rung, batch, options.threads, variants)
+    entries = contestants(rung, batch, options.threads, variants, options.dezero)
     if not any("Dropout" in type(layer).__name__ for _, layer in model.named_layers()):
         require_same_loss(entries)  # the random masks of dropout differ between the libraries
-    for _ in range(options.rounds):
-        for entry in entries:
-            run_block(entry, options.seconds / options.rounds)
+    in_turn(entries, options.seconds, options.rounds)
     result: dict[str, Any] = {
         "rung": rung,
         "batch": batch,
@@ -125,16 +136,22 @@ def measure(rung: str, batch: int, options: argparse.Namespace, variants: Sequen
         ],
     }
     ours = [entry for entry in entries if entry.framework == "minidl"]
-    theirs = [entry for entry in entries if entry.framework == "PyTorch"]
     result["gflops"] = round(result["useful_flops_per_step"] / min(e.median for e in ours) / 1e3, 2)
-    if theirs:
-        for kind in ("median", "minimum"):
+    for framework, name in (("PyTorch", "torch"), (DEZERO, "dezero")):
+        theirs = [entry for entry in entries if entry.framework == framework]
+        for kind in ("median", "minimum") if theirs else ():
             ratio = min(getattr(e, kind) for e in theirs) / min(getattr(e, kind) for e in ours)
-            result[f"torch_over_minidl_{kind}"] = round(ratio, 3)
+            result[f"{name}_over_minidl_{kind}"] = round(ratio, 3)
     return result
 
 
-def row(result: dict[str, Any], peak: float) -> str:
+def header(dezero: bool) -> str:
+    """Return the names of the columns."""
+    theirs = f"{DEZERO:<30}  {'ratio':<13}  " if dezero else ""
+    return f"rung  batch  {'minidl':<30}  {'PyTorch':<30}  {'ratio':<13}  {theirs}GFLOP/s (of peak)"
+
+
+def row(result: dict[str, Any], peak: float, dezero: bool = False) -> str:
     """Return one line of the table."""
 
     def best(framework: str) -> str:
@@ -145,13 +162,16 @@ def row(result: dict[str, Any], peak: float) -> str:
         how = f"{entry['threads']}t" + (f" {entry['variant']}" if entry["variant"] else "")
         return f"{entry['median_us']:.0f} ({entry['minimum_us']:.0f}) {how}"
 
-    ratio = "-"
-    if "torch_over_minidl_median" in result:
-        ratio = f"{result['torch_over_minidl_median']:.2f} ({result['torch_over_minidl_minimum']:.2f})"
+    def ratio(name: str) -> str:
+        if f"{name}_over_minidl_median" not in result:
+            return "-"
+        return f"{result[f'{name}_over_minidl_median']:.2f} ({result[f'{name}_over_minidl_minimum']:.2f})"
+
+    theirs = f"{best(DEZERO):<30}  {ratio('dezero'):<13}  " if dezero else ""
     fraction = f"{result['gflops']:.1f} ({result['gflops'] / peak:.0%})"
     return (
         f"{result['rung']:>4}  {result['batch']:>5}  {best('minidl'):<30}  {best('PyTorch'):<30}  "
-        f"{ratio:<13}  {fraction}"
+        f"{ratio('torch'):<13}  {theirs}{fraction}"
     )
 
 
@@ -168,11 +188,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each contestant (default: 4)")
     parser.add_argument("--rounds", type=int, default=4, help="blocks to split them into (default: 4)")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (needs a C++ compiler)")
-    parser.add_argument("--no-torch", action="store_true", help="time minidl only")
+    parser.add_argument("--no-torch", action="store_true", help="leave out PyTorch")
+    parser.add_argument("--no-dezero", action="store_true", help="leave out DeZero where it is installed")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     options = parser.parse_args(argv)
     if options.seconds <= 0 or options.rounds < 1:
         parser.error("--seconds and --rounds must be positive")
+    options.dezero = not options.no_dezero and importlib.util.find_spec("dezero") is not None
     return options
 
 
@@ -182,22 +204,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     variants = ["", "channels-last"] + (["compiled"] if options.compile else [])
     if options.no_torch or importlib.util.find_spec("torch") is None:
         if not options.no_torch:
-            warn("PyTorch is not installed (pip install '.[bench]'): timing minidl alone.")
+            warn("PyTorch is not installed (pip install '.[bench]'): timing minidl without it.")
         variants = []
     available = available_cores()
     if max(options.threads) > available:
         warn(f"{max(options.threads)} threads were asked for where this process has {available} cores.")
     peaks = {count: machine.sgemm_peak(count) for count in options.threads}
-    info = machine.describe(("numpy", "torch"))
+    info = machine.describe(("numpy", "torch", "dezero"))
     print(machine.headline(info))
     print("float32 matrix product:", ", ".join(f"{rate:.0f} GFLOP/s at {n}t" for n, rate in peaks.items()))
     print("Microseconds for one training step: median (minimum) at the best thread count.\n")
-    print(HEADER)
+    print(header(options.dezero))
     results = []
     for rung in options.rungs:
         for batch in options.batches:
             results.append(measure(rung, batch, options, variants))
-            print(row(results[-1], max(peaks.values())), flush=True)
+            print(row(results[-1], max(peaks.values()), options.dezero), flush=True)
     after = {count: machine.sgemm_peak(count) for count in options.threads}
     drift = max(abs(after[count] / peaks[count] - 1) for count in peaks)
     if drift > 0.1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     from minidl.grading.grade import Options, grade_class
     from minidl.grading.reports import check_formats
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # The name of a submission may have letters that this terminal lacks, which must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     if args.jobs is not None and not 1 <= args.jobs <= 1000:
         raise ConfigError(f"--jobs must be from 1 to 1000, got {args.jobs}")
     if args.private is not None and not args.private.is_dir():

@@ -25,6 +25,7 @@ from minidl.cli import (
     progression,
     report,
     search,
+    speedrun,
     summary,
     train,
 )
@@ -44,6 +45,7 @@ COMMANDS = {
     "precheck": precheck,
     "lr-find": lr_find,
     "search": search,
+    "speedrun": speedrun,
     "plot": plot,
     "report": report,
     "summary": summary,

@@ -76,7 +76,8 @@ class Job:
         watch.daemon = True
         watch.start()
         try:
-            self._send({"id": name, "folder": str(folder.resolve())})  # the process works in a folder of its own
+            # The process works in a folder of its own.
+            self._send({"id": name, "folder": str(folder.resolve())})
             for text in self._process.stdout:
                 event = json.loads(text)
                 yield event

@@ -413,7 +413,9 @@ def test_cross_entropy_gradient_manners(submission, rng):
         expect.unchanged(sent_labels, labels, "labels")
         expected = (right_softmax(z) - np.eye(z.shape[1])[labels]) / len(z)
         expect.close(first, expected, "SoftmaxCrossEntropy.backward()", rtol=1e-4, atol=1e-5)
-        expect.close(second, expected, "SoftmaxCrossEntropy.backward(), called a second time", rtol=1e-4, atol=1e-5)
+        expect.close(
+            second, expected, "SoftmaxCrossEntropy.backward(), called a second time", rtol=1e-4, atol=1e-5
+        )
 
 
 # 1.8 ---------------------------------------------------------------------------------------------

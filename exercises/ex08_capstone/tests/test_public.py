@@ -154,5 +154,6 @@ def test_learn_digits(submission, rng):
     expect.shape(found, (400,), "Classifier.predict(x)")
     share = float(np.mean(found == right))
     expect.that(
-        share >= 0.85, f"{share:.0%} of 400 digits are right, at least 85 % should be; by chance it would be 10 %"
+        share >= 0.85,
+        f"{share:.0%} of 400 digits are right, at least 85 % should be; by chance it would be 10 %",
     )

@@ -19,7 +19,14 @@ from minidl.grading.worker.server import Worker
 _START_SECONDS = 20.0
 _STALE_FRAMES = 100  # answers to no question, before the worker is given up
 
+# A process that closes its connection may be gone before it is killed, or not: one text for both, so that a replay
+# says the same.
+_ENDED = (
+    "your code ended it (os._exit or similar), closed its connection to the tests, or was killed for using too much "
+    "memory"
+)
 _SIGNALS = {
+    "SIGKILL": _ENDED,
     "SIGSEGV": "it crashed (segmentation fault: memory was used that is not there, or the stack is full)",
     "SIGFPE": "it crashed (SIGFPE)",
     "SIGABRT": "it crashed (abort)",
@@ -27,7 +34,6 @@ _SIGNALS = {
     "SIGILL": "it crashed (illegal instruction)",
     "SIGXCPU": "it used up its processor time",
     "SIGSYS": "it did something that is forbidden",
-    "SIGKILL": "it closed the connection to the tests, or was killed for using too much memory",
 }
 
 
@@ -198,7 +204,7 @@ def _ending(status: int | None) -> str:
     if status is None:
         return "it ended"
     if status >= 0:
-        return "your code ended it (os._exit or similar) or closed its connection to the tests"
+        return _ENDED
     try:
         name = signal.Signals(-status).name
     except ValueError:
