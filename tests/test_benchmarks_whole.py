@@ -110,7 +110,9 @@ def test_a_short_run_measures_every_part(short_run):
 
 
 def test_an_epoch_is_compared_with_as_many_steps(monkeypatch):
-    monkeypatch.setattr(whole, "_seconds", lambda batches, work: float(len(list(batches))))  # a batch a second
+    monkeypatch.setattr(
+        whole, "_seconds", lambda batches, work: float(len(list(batches)))
+    )  # a batch a second
     words = "--images 60 --rung 0 --batch 16 --threads 1 --rounds 1 --no-torch".split()
     rows = whole.measure_epochs(whole.parse_arguments(words))
     # 60 / 16 gives 4 batches, 300 / 16 gives 19.

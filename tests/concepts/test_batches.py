@@ -22,7 +22,7 @@ from minidl.experiments.concepts.short_run import dense_network
 from minidl.initializers import Constant
 from minidl.plots.concepts.batches import batches_plot
 
-SMALL = Plan(sizes=(4, 32), shown=6000, images=800, rate=0.01)
+SMALL = Plan(sizes=(4, 32), shown=4000, images=800, rate=0.01)
 
 
 def test_noise_is_the_scatter_and_not_the_trend():
@@ -43,7 +43,7 @@ def test_losses_of_single_examples(digits):
 
 def test_noise_falls_with_the_root_of_the_size(digits):
     outcome = measure(digits, SMALL)
-    assert [len(losses) for losses in outcome.scaled + outcome.fixed] == [1500, 187] * 2
+    assert [len(losses) for losses in outcome.scaled + outcome.fixed] == [1000, 125] * 2
     np.testing.assert_allclose(
         outcome.noise, outcome.single / np.sqrt(SMALL.sizes), rtol=0.4
     )  # few examples, and the loss still falls

@@ -12,7 +12,7 @@ from minidl.experiments.concepts.two_weights import LOWEST, H, loss, with_l1, wi
 from minidl.layers import Parameter
 from minidl.plots.concepts.penalties import ellipse_plot, weights_plot
 
-SMALL = Plan(l1=(1e-4, 3e-3), l2=(1e-3,), images=400, hidden=20, steps=300)
+SMALL = Plan(l1=(1e-4, 3e-3), l2=(1e-3,), images=400, hidden=20, steps=200)
 
 
 def test_the_minima_with_a_penalty_are_minima():

@@ -62,7 +62,9 @@ def test_the_sentences_follow_the_numbers():
     assert "from 0.70 at degree 0 to 0.00 at degree 2" in told
     assert "lowest at degree 1 (0.40) and 1.50 at the highest" in told
     assert "with 2 hidden units to 0.0 and 12.0 % with 8 (lowest: 10.0 % with 4)" in told
-    assert "from 50.0 and 60.0 % with 10 to 0.0 and 12.0 % with 1,000." in told
+    assert (
+        "images bring the two no closer, from 50.0 and 60.0 % with 10 to 0.0 and 12.0 % with 1,000." in told
+    )
 
 
 def test_the_picture_draws_what_it_is_given():

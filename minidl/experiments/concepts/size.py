@@ -171,6 +171,7 @@ def conclusion(plan: Plan, outcome: Outcome, trained: int) -> str:
     best = int(new.argmin())
     (wide_seen, wide), (size_seen, size) = outcome.by_width.mean(axis=2), outcome.by_size.mean(axis=2)
     widest = int(wide.argmin())
+    together = "together" if size[-1] - size_seen[-1] < size[0] - size_seen[0] else "no closer"
     return (
         f"The error of the polynomials on the {plan.points} points they are fitted to falls from {seen[0]:.2f} at "
         f"degree 0 to {seen[-1]:.2f} at degree {plan.points - 1}, but that on new "
@@ -178,6 +179,6 @@ def conclusion(plan: Plan, outcome: Outcome, trained: int) -> str:
         f"Networks on {trained:,} images go from {wide_seen[0]:.1f} and {wide[0]:.1f} % training and validation error "
         f"with {plan.widths[0]} hidden unit{'s' if plan.widths[0] > 1 else ''} to {wide_seen[-1]:.1f} and "
         f"{wide[-1]:.1f} % with {plan.widths[-1]} (lowest: {wide[widest]:.1f} % with {plan.widths[widest]}), and more "
-        f"images bring the two errors together, from {size_seen[0]:.1f} and {size[0]:.1f} % with "
-        f"{outcome.sizes[0]:,} to {size_seen[-1]:.1f} and {size[-1]:.1f} % with {outcome.sizes[-1]:,}."
+        f"images bring the two {together}, from {size_seen[0]:.1f} and {size[0]:.1f} % with {outcome.sizes[0]:,} to "
+        f"{size_seen[-1]:.1f} and {size[-1]:.1f} % with {outcome.sizes[-1]:,}."
     )

@@ -244,7 +244,7 @@ def conclusion(plan: Plan, plain: Curves, penalised: Curves, *, compared: bool) 
     return (
         f"The cost is lowest, {plain.cost.min():.3f}, after {plain.lowest} epochs and {plain.cost[-1]:.3f} in the "
         f"end{book[0]}, but the accuracy, {at:.2f} % at that moment, comes within {SETTLED} points of its best, "
-        f"{plain.accuracy.max():.2f} %, after {plain.settled} epochs only{book[1]}. "
+        f"{plain.accuracy.max():.2f} %, after {plain.settled} epochs{book[1]}. "
         f"Waiting for {wait} epochs without a better accuracy ends the training after {end} of {plan.epochs} epochs at "
         f"{plain.accuracy[best - 1]:.2f} %; the best with a penalty of lambda = {plan.penalty:g} is "
         f"{penalised.accuracy.max():.2f} %{book[2]}."
