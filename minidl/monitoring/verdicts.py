@@ -62,7 +62,7 @@ def fit_verdicts(history: Mapping[str, Any], *, high_error: float = HIGH_ERROR) 
             Verdict("diverged", f"The training loss was {train[-1]} at the end: lower the learning rate.")
         ]
     if measured.sum() < SHORTEST:
-        text = f"{int(measured.sum())} validated epochs are too few to judge the fit; it takes {SHORTEST}."
+        text = f"To judge the fit takes {SHORTEST} validated epochs; this training has {int(measured.sum())}."
         return [Verdict("too short", text)]
     epochs = np.flatnonzero(measured) + 1
     errors = [1 - _numbers(history, f"{part}_accuracy") for part in ("train", "val")]
