@@ -55,7 +55,9 @@ def graded(user, *options, **settings):
     arena = make_arena(owner=owner, **settings)
     before = arena.state()
     assert not listening()
-    arena.grade("me" if user == "me" else str(owner), 2, *options, seconds=1800 if settings.get("whole") else 120)
+    arena.grade(
+        "me" if user == "me" else str(owner), 2, *options, seconds=1800 if settings.get("whole") else 120
+    )
     after = arena.state()
     arena.most = Exercise.read(arena.root / "exercises" / "ex01_dense").points
     arena.changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
