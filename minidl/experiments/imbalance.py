@@ -39,6 +39,7 @@ from minidl.data import (
 )
 from minidl.errors import ConfigError
 from minidl.evaluation import confusion_matrix
+from minidl.experiments.concepts.results import columns
 from minidl.files import atomic_write, write_json
 from minidl.layers import Dense, Flatten, ReLU, Sequential, Softmax
 from minidl.losses import SoftDice, SoftmaxCrossEntropy
@@ -310,13 +311,7 @@ def table(scores: list[Score]) -> str:
         )
         for score in scores
     ]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in [head, *rows]
-    )
+    return columns([head, *rows])
 
 
 def conclusion(blind: Score, scores: list[Score]) -> str:

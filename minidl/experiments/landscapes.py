@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.files import atomic_write, write_json
+from minidl.experiments.concepts.results import write_results
 from minidl.layers.base import Parameter
 from minidl.optimizers import SGD, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 
@@ -180,25 +180,17 @@ def run(data: None, out: Path, *, steps: int = STEPS) -> str:
         panels.append(
             (surface.name, x, y, surface.value(grid), [each["path"] for each in races[surface.name]])
         )
-    figures = {
-        "landscapes.png": race_plot(panels, list(METHODS)),
-        "nesterov.png": nesterov_plot(forms),
-    }
-    write_json(
-        out / "landscapes.json",
-        {
-            "rates": list(RATES),
-            "most_steps": steps,
-            "races": {
-                name: [{key: each[key] for key in ("name", "lr", "steps")} for each in results]
-                for name, results in races.items()
-            },
-            "nesterov_last_height": {form: _finite(heights[-1]) for form, heights in forms.items()},
+    figures = {"landscapes": race_plot(panels, list(METHODS)), "nesterov": nesterov_plot(forms)}
+    facts = {
+        "rates": RATES,
+        "most_steps": steps,
+        "races": {
+            name: [{key: each[key] for key in ("name", "lr", "steps")} for each in results]
+            for name, results in races.items()
         },
-    )
-    for name, figure in figures.items():
-        with atomic_write(out / name, "wb") as stream:
-            figure.savefig(stream, format="png")
+        "nesterov_last_height": {form: heights[-1] for form, heights in forms.items()},
+    }
+    write_results(out, figures, "landscapes", facts)
     return "\n".join([table(races), "", conclusion(races, forms)])
 
 
@@ -231,7 +223,3 @@ def conclusion(races: dict[str, list[dict[str, Any]]], forms: dict[str, np.ndarr
 
 def _told(steps: int | None) -> str:
     return "never" if steps is None else str(steps)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -101,6 +101,7 @@ class _Grader:
         self._start = time.monotonic()
 
     def grade(self) -> None:
+        """Run all tests on the submission and answer with an event for each, and one at the end."""
         trouble = ""
         try:
             run(

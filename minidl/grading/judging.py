@@ -101,6 +101,7 @@ def wrong_values(
 
 
 def are_equal(actual: Any, expected: Any) -> bool:
+    """Return whether an answer has the kind and the values expected; numbers of NumPy count as Python's."""
     if isinstance(expected, np.ndarray | np.generic):
         return isinstance(actual, np.ndarray | np.generic | int | float) and np.array_equal(actual, expected)
     if isinstance(expected, tuple | list):
@@ -117,6 +118,7 @@ def are_equal(actual: Any, expected: Any) -> bool:
 
 
 def find_type_cause(found: np.dtype, wanted: np.dtype) -> Cause | None:
+    """Return why an array probably has another type than expected; None where nothing is known about it."""
     if found == np.float64 and wanted == np.float32:
         return Cause(
             "float64 instead of float32",
