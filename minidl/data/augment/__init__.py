@@ -11,6 +11,7 @@ epoch; outside of it a hand-written loop can do the same.
 `RandomCrop`           a part of the image, resized to the whole (AAR)
 `RandomFlip`           mirror images (AAR); refused for digits unless allowed
 `Elastic`              elastic distortion (UU; Simard 2003)
+`Distort`              `RandomAffine` and `Elastic` in one reading, which blurs less than both in turn
 `GaussianNoise`        noise on the grey levels (AAR)
 `ContrastBrightness`   stretched and lifted grey levels (TUE)
 `Cutout`               a square taken out (AAR; DeVries & Taylor 2017)
@@ -24,6 +25,7 @@ epoch; outside of it a hand-written loop can do the same.
 from minidl.data.augment.affine import RandomAffine, RandomCrop, warp
 from minidl.data.augment.base import Augmentation
 from minidl.data.augment.combine import Compose, Sometimes
+from minidl.data.augment.distort import Distort
 from minidl.data.augment.elastic import Elastic
 from minidl.data.augment.expansion import COPIES, ExpandedShifts
 from minidl.data.augment.intensity import ContrastBrightness, Cutout, GaussianNoise
@@ -37,6 +39,7 @@ __all__ = [
     "Compose",
     "ContrastBrightness",
     "Cutout",
+    "Distort",
     "Elastic",
     "ExpandedShifts",
     "GaussianNoise",

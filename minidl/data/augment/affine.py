@@ -38,10 +38,6 @@ class RandomAffine(Augmentation):
         Grey level of ``fill="constant"``.
     allow : bool
         Say True where any rotation keeps the class.
-
-    Notes
-    -----
-    Needs SciPy.
     """
 
     rotation: float = 0.0
@@ -109,7 +105,7 @@ class RandomCrop(Augmentation):
 
     Notes
     -----
-    Needs SciPy. The part always lies within the image.
+    The part always lies within the image.
     """
 
     share: float = 0.8
@@ -156,10 +152,37 @@ def warp(
         Shape and dtype of `images`.
     """
     require_batch("RandomAffine", images)
-    height, width = images.shape[2:]
+    count, _, height, width = images.shape
+    rows, columns = origins(matrices, shifts, height, width)
+    flat = count, height * width
+    return sample(images, rows.reshape(flat), columns.reshape(flat), fill, value)
+
+
+def origins(
+    matrices: np.ndarray, shifts: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the columns where the pixels of a warped image come from.
+
+    The pixel at x' comes from ``x = A^-1 (x' - c - t) + c``, the letters as in `warp`.
+
+    Parameters
+    ----------
+    matrices, shifts : numpy.ndarray
+        Shapes (n, 2, 2) and (n, 2), as for `warp`.
+    height, width : int
+        Of the images, in pixels.
+
+    Returns
+    -------
+    rows, columns : numpy.ndarray
+        Shape (n, H, W), float64.
+    """
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    # Where each pixel of the result comes from: x = A⁻¹ (x' - c - t) + c.
-    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij")).reshape(2, -1)
-    target = grid[np.newaxis] - (middle + shifts)[:, :, np.newaxis]
-    rows, columns = np.moveaxis(np.linalg.inv(matrices) @ target + middle[:, np.newaxis], 1, 0)
-    return sample(images, rows, columns, fill, value)
+    inverse = np.linalg.inv(matrices)
+    rows = np.arange(height) - (middle[0] + shifts[:, :1])
+    columns = np.arange(width) - (middle[1] + shifts[:, 1:])
+    # Each of the two is a sum of something that depends on the row and something that depends on the column.
+    down = inverse[:, :, :1] * rows[:, np.newaxis] + middle[:, np.newaxis]
+    across = inverse[:, :, 1:] * columns[:, np.newaxis]
+    places = down[:, :, :, np.newaxis] + across[:, :, np.newaxis, :]
+    return places[:, 0], places[:, 1]

@@ -46,7 +46,7 @@ class Elastic(Augmentation):
 
     Notes
     -----
-    Needs SciPy. The noise is drawn with a margin of four sigma around the image, so that the corners
+    The noise is drawn with a margin of four sigma around the image, so that the corners
     are displaced as much as the middle; padding the blur with zeros would give them about half.
     """
 
@@ -90,12 +90,14 @@ class Elastic(Augmentation):
             strength = self.pixels * math.sqrt(3) / float((kernel**2).sum())
         margin = len(kernel) - 1
         shape = (count, 2, height + margin, width + margin)
-        noise = generator.random(shape, dtype=np.float32)
-        noise *= 2
-        noise -= 1
+        # The blur sums hundreds of them, so that 256 levels will do, for a fifth of the time of full precision.
+        noise = generator.integers(0, 256, shape, np.uint8).astype(np.float32)
+        noise -= 127.5
         # The blur of all fields along one axis is one matrix product, much faster than a convolution.
         across = noise @ _blur(kernel, width).T
-        return (_blur(kernel, height) @ across * np.float32(strength)).astype(np.float64)
+        field = (_blur(kernel, height) @ across).astype(np.float64)
+        field *= strength / 128  # here, since the blurred numbers are fewer
+        return field
 
 
 def gaussian_kernel(sigma: float) -> np.ndarray:

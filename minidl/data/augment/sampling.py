@@ -9,8 +9,8 @@ import numpy as np
 from minidl.data.augment.base import grey_level, is_number
 from minidl.errors import ConfigError
 
-# The five fill modes of AAR by the names of numpy.pad, with what scipy.ndimage calls the same thing.
-# SciPy's "reflect" is NumPy's "symmetric", its "wrap" is none of these, and its "constant" fades out
+# The five fill modes of AAR by the names of numpy.pad, with what scipy.ndimage calls the same thing (the tests
+# compare). SciPy's "reflect" is NumPy's "symmetric", its "wrap" is none of these, and its "constant" fades out
 # less than a pixel beyond the edge.
 FILLS = {
     "constant": "grid-constant",  # v v v | a b c d | v v v   (v a given grey level)
@@ -19,6 +19,7 @@ FILLS = {
     "symmetric": "reflect",  #      c b a | a b c d | d c b
     "wrap": "grid-wrap",  #         b c d | a b c d | a b c
 }
+_TOGETHER = 32  # images
 
 
 def require_fill(name: str, fill: Any, value: Any) -> None:
@@ -44,9 +45,12 @@ def sample(
 ) -> np.ndarray:
     """Read every image at fractional positions, by linear interpolation between the four neighbours.
 
-    The whole batch takes one call of `scipy.ndimage.map_coordinates` per channel: the images lie below
-    each other in one tall picture. SciPy's own modes see only the outer edge of that picture, so
-    positions outside an image are folded back into it beforehand.
+    With f and g the fractions of a position (i + f, j + g) between the pixels::
+
+        (1 - f) ((1 - g) p[i, j] + g p[i, j+1]) + f ((1 - g) p[i+1, j] + g p[i+1, j+1])
+
+    in float32, a few images at a time, so that what belongs to them stays in the processor's cache (four
+    times as fast as `scipy.ndimage.map_coordinates`: docs/speed.md).
 
     Parameters
     ----------
@@ -64,22 +68,37 @@ def sample(
     numpy.ndarray
         Shape and dtype of `images`; integers are rounded to the nearest.
     """
-    from scipy.ndimage import map_coordinates
-
     count, channels, height, width = images.shape
-    # One pixel around each image is the neighbour of what lies just beyond the edge.
-    padded = pad(images, 1, fill, value)
-    columns = fold(columns, width, fill) + 1
-    rows = fold(rows, height, fill) + 1
-    below = rows + np.arange(count)[:, np.newaxis] * (height + 2)
+    # One pixel around each image is the neighbour of what lies just beyond the edge; one more row and column
+    # below and to the right, since a position on the border itself has a neighbour too, with weight zero.
+    padded = np.zeros((count, channels, height + 3, width + 3), np.float32)
+    padded[:, :, :-1, :-1] = pad(images, 1, fill, value)
     result = np.empty_like(images, order="C")
-    for channel in range(channels):
-        tall = padded[:, channel].reshape(count * (height + 2), width + 2)
-        values = map_coordinates(tall, [below, columns], output=np.float32, order=1, mode="nearest")
-        if np.issubdtype(images.dtype, np.integer):
-            values = np.rint(values)
-        result[:, channel] = values.reshape(count, height, width)
+    for first in range(0, count, _TOGETHER):
+        some = slice(first, first + _TOGETHER)
+        y, x = fold(rows[some], height, fill) + 1, fold(columns[some], width, fill) + 1
+        top, left = y.astype(np.intp), x.astype(np.intp)
+        f, g = (y - top).astype(np.float32), (x - left).astype(np.float32)
+        image = np.arange(len(y))[:, np.newaxis]
+        for channel in range(channels):
+            pixels = padded[some].reshape(-1)
+            place = ((image * channels + channel) * (height + 3) + top) * (width + 3) + left
+            below = pixels[width + 3 :]
+            upper = _between(pixels.take(place), pixels[1:].take(place), g)
+            lower = _between(below.take(place), below[1:].take(place), g)
+            values = _between(upper, lower, f)
+            if images.dtype.kind in "iu":
+                np.rint(values, out=values)
+            result[some, channel] = values.reshape(-1, height, width)
     return result
+
+
+def _between(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return ``a + weight (b - a)``; both may be overwritten."""
+    b -= a
+    b *= weight
+    a += b
+    return a
 
 
 def fold(positions: np.ndarray, size: int, fill: str) -> np.ndarray:
