@@ -60,17 +60,6 @@ class Greedy:
         return x.sum()
 
 
-class Counting:
-    """The sum of all numbers, and how often it was asked for."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def value(self, x):
-        self.calls += 1
-        return np.sum(x)
-
-
 class Affine:
     """The dense layer ``y = x W + b`` of exercise 1, perhaps with a mistake. It computes in the type of its weights.
 
@@ -143,41 +132,24 @@ class Swing:
         return dy
 
 
-class Watch:
-    """``y = gain * x + shift``, which notes how it is treated.
+class Observed:
+    """A layer with a gain and a shift whose passes are computed elsewhere, by those who look how it is treated.
 
-    Attributes
-    ----------
-    types : list of str
-        The types that x, dy, gain and shift had in any pass.
-    moved : int
-        The largest number of entries that were not where they were in the latest backward pass, x, gain and
-        shift together.
+    ``run_forward(x, gain, shift)`` returns the output, ``run_backward(dy)`` returns dx and the gradients of gain and
+    shift.
     """
 
-    def __init__(self, gain, shift):
+    def __init__(self, run_forward, run_backward, gain, shift):
+        self.run_forward, self.run_backward = run_forward, run_backward
         self.gain, self.shift = gain, shift
-        self.grad_gain = self.grad_shift = self.x = self.base = None
-        self.types, self.moved = [], 0
+        self.grad_gain = self.grad_shift = None
 
     def forward(self, x):
-        self.note(x, self.gain, self.shift)
-        self.x = x.copy()
-        if self.base is not None:
-            now = (x, self.gain, self.shift)
-            self.moved = max(
-                self.moved, sum(int(np.sum(a != b)) for a, b in zip(now, self.base, strict=True))
-            )
-        return self.gain * x + self.shift
+        return self.run_forward(x, self.gain, self.shift)
 
     def backward(self, dy):
-        self.note(dy)
-        self.base, self.moved = (self.x, self.gain.copy(), self.shift.copy()), 0
-        self.grad_gain, self.grad_shift = (dy * self.x).sum(axis=0), dy.sum(axis=0)
-        return dy * self.gain
-
-    def note(self, *arrays):
-        self.types = sorted({*self.types, *(str(array.dtype) for array in arrays)})
+        dx, self.grad_gain, self.grad_shift = self.run_backward(dy)
+        return dx
 
 
 class Curve:
@@ -242,16 +214,14 @@ class Distance:
 
     It computes in the array of outputs that it is given, and uses one array for all its gradients. Mistakes:
     "sum" (the mean is missing in the gradient), "sign", "stale" (the gradient of the first call for ever),
-    "nothing" (None). `types` are the types that the outputs had.
+    "nothing" (None).
     """
 
     def __init__(self, mistake=None):
         self.mistake = mistake
         self.difference = self.scratch = None
-        self.types = []
 
     def forward(self, outputs, targets):
-        self.types = sorted({*self.types, str(outputs.dtype)})
         if self.scratch is not None:
             self.scratch[...] = 0  # where the latest gradient was
         outputs -= targets
@@ -265,6 +235,13 @@ class Distance:
         factor = {"sum": len(self.difference), "sign": -1}.get(self.mistake, 1)
         self.scratch = factor * self.difference / len(self.difference)
         return self.scratch
+
+
+class ObservedLoss:
+    """A loss that is computed elsewhere: ``run_forward(outputs, targets)`` and ``run_backward()`` do its work."""
+
+    def __init__(self, run_forward, run_backward):
+        self.forward, self.backward = run_forward, run_backward
 
 
 class Surprise:

@@ -28,14 +28,12 @@ class Plain:
 
 
 class Rates:
-    """A schedule out of a table; it notes for which t it was asked."""
+    """A schedule out of a table."""
 
     def __init__(self, values):
         self.values = list(values)
-        self.asked = []
 
     def at(self, t):
-        self.asked.append(t)
         if not 0 <= t < len(self.values):
             raise ValueError(
                 f"this schedule has the steps 0 to {len(self.values) - 1}, and was asked for {t}"

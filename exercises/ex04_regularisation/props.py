@@ -1,13 +1,10 @@
-"""A generator whose numbers are known beforehand, so that dropout can be followed by hand."""
+"""Generators whose numbers are known beforehand, so that dropout can be followed by hand."""
 
 import numpy as np
 
 
 class Dice:
-    """Stands in for ``np.random.default_rng()``: `random` returns the arrays of a list, one after the other.
-
-    `asked` is how often it was called.
-    """
+    """Stands in for ``np.random.default_rng()``: `random` returns the arrays of a list, one after the other."""
 
     def __init__(self, throws):
         self.throws = list(throws)
@@ -26,3 +23,10 @@ class Dice:
             )
         self.asked += 1
         return numbers.copy()
+
+
+class Caller:
+    """Stands in for ``np.random.default_rng()``: `random` is the function that it is made with."""
+
+    def __init__(self, random):
+        self.random = random

@@ -29,3 +29,17 @@ def agree_training(submission, rng):
     found = theirs.fit(x, labels, 3, 5, 0.7, submission.generator(seed), penalty.strength)
     np.testing.assert_allclose(found, history, rtol=1e-9)
     np.testing.assert_array_equal(theirs.predict(x), ours.forward(x).argmax(axis=1))
+
+
+def agree_on_a_convolutional_network(submission, rng):
+    theirs = submission.call("build_convolutional", (2, 9, 8), 3, 4, int(rng.integers(1000)))
+    ours = minidl.Sequential(
+        [minidl.Conv2D(3, 3), minidl.MaxPool2D(2), minidl.ReLU(), minidl.Flatten(), minidl.Dense(4)]
+    )
+    ours.build((2, 9, 8), rng=0, dtype=np.float64)
+    for mine, layer in zip(ours.layers, theirs.layers, strict=True):
+        for name, parameter in mine.parameters.items():
+            parameter.value[...] = getattr(layer, name)
+            setattr(layer, name, parameter.value)
+    x = rng.normal(size=(5, 2, 9, 8))
+    np.testing.assert_allclose(theirs.forward(x), ours.forward(x), rtol=1e-9)

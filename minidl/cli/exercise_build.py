@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minidl.cli.exercise_options import add_root_option
+from minidl.cli.exercise_options import add_root_option, check_folder
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from minidl.grading.build import build
     from minidl.grading.finding import find_exercise, find_exercises
 
+    check_folder(args.out)
     if args.exercise is None:
         exercises = find_exercises(args.exercises)
     else:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minidl.cli.exercise_options import add_root_option
+from minidl.cli.exercise_options import add_root_option, check_folder
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from minidl.grading.finding import find_exercise
     from minidl.grading.package import package
 
+    check_folder(args.out)
     exercise = find_exercise(args.exercise, args.exercises)
     written = package(exercise, args.target, args.out, isolation=args.require_isolation, grader=args.grader)
     for path in written:

@@ -29,10 +29,14 @@ def add_parser(subparsers: Any) -> None:
         dest="earlier",
         type=Path,
         metavar="DIR",
-        help="take over your own files from this folder of the exercise that this one builds on",
+        action="append",
+        default=[],
+        help="take over your own files from this folder of an earlier exercise; may be given several times",
     )
     parser.add_argument(
-        "--ours", action="store_true", help="take the course's solution of that exercise instead"
+        "--ours",
+        action="store_true",
+        help="take the course's solution of the earlier exercises that no --from names",
     )
     add_root_option(parser)
 

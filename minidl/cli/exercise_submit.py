@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minidl.cli.exercise_options import add_work_arguments
+from minidl.cli.exercise_options import add_work_arguments, check_folder
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from minidl.grading.student.report import report
     from minidl.grading.student.submit import submit
 
+    check_folder(args.out)
     work = Work.find(args.exercise, args.folder, args.exercises)
     done = submit(work, args.out)
     print(report(work.exercise, done.results, done.level))

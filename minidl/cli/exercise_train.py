@@ -28,6 +28,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="passes over the images (default: the exercise's)"
     )
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
+        "--rung",
+        metavar="R",
+        help="another network of the progression, where the exercise trains one (exercise 8)",
+    )
+    network.add_argument(
+        "--model",
+        metavar="TEXT",
+        help="another network, as in `minidl train --model`: 'Flatten(), Dense(10)'",
+    )
     add_data_options(parser)
     add_seed_option(parser)
     parser.add_argument(
@@ -44,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from minidl.cli.picture_file import check_picture_name, save_picture
     from minidl.errors import ConfigError
     from minidl.grading.student.folder import Work
-    from minidl.grading.student.training import compare, plan_of
+    from minidl.grading.student.training import another_network, compare, plan_of
     from minidl.plots.student import side_by_side
 
     if args.epochs is not None and args.epochs < 1:
@@ -52,10 +63,18 @@ def run(args: argparse.Namespace) -> int:
     work = Work.find(args.exercise, args.folder, args.exercises)
     out = work.folder / "training.png" if args.out is None else args.out
     check_picture_name(out)
-    plan_of(work)
+    another_network(plan_of(work), work.exercise, args.rung, args.model)
     work.sources()  # before data are fetched
     data = data_from(args)
-    done = compare(work, data, images=args.subset, epochs=args.epochs, seed=args.seed)
+    done = compare(
+        work,
+        data,
+        images=args.subset,
+        epochs=args.epochs,
+        seed=args.seed,
+        rung=args.rung,
+        model=args.model,
+    )
 
     exercise, files = work.exercise, ", ".join(work.exercise.handed_in)
     print(f"Exercise {exercise.number} on {data.title}: {done.model}")

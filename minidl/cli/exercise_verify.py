@@ -20,8 +20,8 @@ def add_parser(subparsers: Any) -> None:
         help="for instructors: check that an exercise is fair",
         description=(
             "Check exercises: the hand-out gives nothing away and is rebuilt byte for byte; the reference gets all "
-            "points for every seed and the skeleton none; each typical mistake (mutants.toml) loses points in its "
-            "own task and is told why."
+            "points for every seed, the skeleton and lazy answers none; each typical mistake (mutants.toml) loses "
+            "points in its own task and is told why."
         ),
         epilog="Exit code 0 if all is well, 1 if not.",
         allow_abbrev=False,

@@ -14,7 +14,7 @@ from pathlib import Path
 from minidl.files import atomic_write
 from minidl.grading.finding import find_exercise
 from minidl.grading.markers import blocks, reference, skeleton
-from minidl.grading.spec import SPEC_FILE, Exercise, ExerciseError, tidy
+from minidl.grading.spec import SPEC_FILE, Exercise, ExerciseError, Uses, tidy
 
 CONFTEST = '''\
 """Lets plain `pytest` run the tests of this folder on your files."""
@@ -74,15 +74,27 @@ def reference_files(exercise: Exercise) -> dict[str, bytes]:
 def submission_files(exercise: Exercise, files: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
     """Return a whole submission: `files`, or the reference, and the course's solution of earlier work it uses."""
     files = reference_files(exercise) if files is None else files
-    if exercise.uses is None:
-        return dict(files)
-    earlier = reference_files(find_exercise(exercise.uses.exercise, exercise.folder.parent))
-    absent = [name for name in exercise.uses.files if name not in earlier]
+    earlier: dict[str, bytes] = {}
+    for uses in exercise.uses:
+        earlier |= earlier_files(exercise, uses, exercise.folder.parent)
+    return {**earlier, **files}
+
+
+def earlier_files(exercise: Exercise, uses: Uses, root: Path | None) -> dict[str, bytes]:
+    """Return the course's solution of one of the earlier exercises that `exercise` builds on: the files it uses.
+
+    Raises
+    ------
+    ExerciseError
+        If there is no such exercise, or it hands in no such file.
+    """
+    solved = reference_files(find_exercise(uses.exercise, root))
+    absent = [name for name in uses.files if name not in solved]
     if absent:
         raise ExerciseError(
-            f"{exercise.folder}: uses names {absent[0]}, which exercise {exercise.uses.exercise} does not hand in"
+            f"{exercise.folder}: uses names {absent[0]}, which exercise {uses.exercise} does not hand in"
         )
-    return {**{name: earlier[name] for name in exercise.uses.files}, **files}
+    return {name: solved[name] for name in uses.files}
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

@@ -74,11 +74,14 @@ def _not_finite(case: Wrong) -> Cause:
     else:
         kind, why = "infinite", "an exp of a large number, a division by zero, or log(0)"
     count = int((~np.isfinite(case.actual)).sum())
-    return Cause(
-        kind,
-        f"{count} of {case.actual.size} values are {kind}: {why} "
-        "(for a softmax subtract the largest of each row before exp)",
-    )
+    advice = "; in a softmax, subtract the largest of each row before exp" if _shares(case.expected) else ""
+    return Cause(kind, f"{count} of {case.actual.size} values are {kind}: {why}{advice}")
+
+
+def _shares(expected: np.ndarray) -> bool:
+    """Return whether the right answer is that of a softmax: shares whose sums along an axis are 1."""
+    sums = [np.allclose(expected.sum(axis=axis), 1, atol=1e-4) for axis in range(expected.ndim)]
+    return expected.size > 1 and any(sums) and bool((expected >= 0).all())
 
 
 def _about_before(case: Wrong) -> Cause | None:
@@ -149,7 +152,11 @@ def _factors(case: Wrong) -> Cause | None:
             return Cause(kind, f"off by a factor of {name}{sign}: {why}")
         if np.isclose(abs(factor) * size, 1, rtol=1e-4):
             kind = "factor 1/N" if size == n else "factor"
-            why = "the mean over the batch is taken twice" if size == n else "one division too many"
+            why = (
+                "the mean over the batch is taken twice, or where it does not belong (the loss takes it, once)"
+                if size == n
+                else "one division too many"
+            )
             short = f"1/N, with {name}" if size == n else f"1/{name}"
             return Cause(kind, f"off by a factor of {short}{sign}: {why}")
     for value, name in ((2.0, "2"), (0.5, "1/2")):

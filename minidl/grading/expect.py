@@ -16,6 +16,7 @@ from minidl.grading.diagnosis import find_cause
 from minidl.grading.judging import (
     are_equal,
     as_array,
+    find_difference,
     find_type_cause,
     first_index,
     require_shape,
@@ -80,10 +81,9 @@ def equal(actual: Any, expected: Any, what: str = "the result") -> None:
         return
     if are_equal(actual, expected):
         return
+    problem, cause = find_difference(actual, expected)
     raise Mismatch(
-        f"{what} is not what it should be",
-        facts=[f"got a value of type {type(actual).__name__}"],
-        values=[f"got {shown(actual)}, expected {shown(expected)}"],
+        f"{what} {problem}", values=[f"got {shown(actual)}, expected {shown(expected)}"], cause=cause
     )
 
 

@@ -117,6 +117,44 @@ def are_equal(actual: Any, expected: Any) -> bool:
     return bool(actual == expected)
 
 
+def find_difference(actual: Any, expected: Any) -> tuple[str, Cause | None]:
+    """Return in which way an answer differs from a text, a truth value, None, or a list of such things.
+
+    The words go on after the name of the answer ("is None, expected a text"), and hold no expected values.
+    """
+    if actual is None:
+        cause = Cause("returned nothing", "nothing was returned or set: is there a return, in every branch?")
+        return f"is None, expected {_kind(expected)}", cause
+    if _kind(actual) != _kind(expected):
+        return f"is {describe(actual)}, expected {_kind(expected)}", None
+    if isinstance(expected, tuple | list):
+        if len(actual) != len(expected):
+            return f"has {len(actual)} entries, expected {len(expected)}", None
+        wrong = [i for i, pair in enumerate(zip(actual, expected, strict=True)) if not are_equal(*pair)]
+        more = f", the first is number {wrong[0]}, counted from 0" if len(wrong) > 1 else ""
+        where = f"number {wrong[0]}, counted from 0" if len(wrong) == 1 else f"{len(wrong)} of {len(actual)}"
+        return f"has wrong entries: {where}{more}", None
+    if isinstance(expected, dict):
+        if actual.keys() != expected.keys():
+            return "has other keys than expected", None
+        return "has wrong values", None
+    return f"is {_kind(expected)}, but not the right one", None
+
+
+def _kind(value: Any) -> str:
+    """Return what sort of thing a value is, for beginners."""
+    for kinds, name in (
+        (bool | np.bool_, "True or False"),
+        (int | float | np.number, "a number"),
+        (str, "a text"),
+        (list | tuple, "a list"),
+        (dict, "a dict"),
+    ):
+        if isinstance(value, kinds):
+            return name
+    return describe(value)
+
+
 def find_type_cause(found: np.dtype, wanted: np.dtype) -> Cause | None:
     """Return why an array probably has another type than expected; None where nothing is known about it."""
     if found == np.float64 and wanted == np.float32:

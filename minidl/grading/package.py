@@ -17,6 +17,7 @@ from minidl.errors import ConfigError
 from minidl.files import atomic_write
 from minidl.grading import package_texts as texts
 from minidl.grading.build import archive, handout_archive, handout_files
+from minidl.grading.finding import find_exercise
 from minidl.grading.spec import SPEC_FILE, Exercise, ExerciseError
 
 TARGETS = ("gradescope", "github-classroom", "plain")
@@ -143,7 +144,8 @@ def _classroom(exercise: Exercise, out: Path, isolation: str, grader: str) -> li
         "commit": commit,
         "folder": exercise.folder_name,
         "version": __version__,
-        "files": ", ".join(f"`{name}`" for name in exercise.files),
+        "files": ", ".join(f"`{name}`" for name in exercise.handed_in),
+        "earlier": _earlier_work(exercise),
     }
     top = out / f"{exercise.folder_name}-github-classroom"
     files = {f"grader/{name}": content for name, content in grader_files(exercise).items()}
@@ -153,6 +155,17 @@ def _classroom(exercise: Exercise, out: Path, isolation: str, grader: str) -> li
     files["INSTRUCTIONS.md"] = texts.fill(texts.CLASSROOM_INSTRUCTIONS, values)
     _write_folder(top, files)
     return [top]
+
+
+def _earlier_work(exercise: Exercise) -> str:
+    """Return what the instructions say about earlier work, which no template can hold: it is the student's own."""
+    if not exercise.uses:
+        return ""
+    names = ", ".join(f"`{name}`" for uses in exercise.uses for name in uses.files)
+    return (
+        f"\n   Students bring {names} from earlier exercises. In a clone of their repository, `minidl exercise start "
+        f"{exercise.number} . --from FOLDER --ours` adds those in FOLDER, and the course's for the others."
+    )
 
 
 def _plain(exercise: Exercise, out: Path) -> list[Path]:
@@ -165,8 +178,13 @@ def _plain(exercise: Exercise, out: Path) -> list[Path]:
     handout = out / f"{exercise.folder_name}.zip"
     _write(handout, handout_archive(exercise))
     top = out / f"{exercise.folder_name}-instructor"
-    course = course_files(exercise, solution=True)
-    files = {f"exercises/{exercise.folder_name}/{name}": content for name, content in course.items()}
+    # With the earlier exercises that it builds on: their solutions are part of its reference.
+    earlier = [find_exercise(uses.exercise, exercise.folder.parent) for uses in exercise.uses]
+    files = {
+        f"exercises/{each.folder_name}/{name}": content
+        for each in (*earlier, exercise)
+        for name, content in course_files(each, solution=True).items()
+    }
     files["README.md"] = texts.fill(texts.PLAIN_README, values)
     _write_folder(top, files)
     return [handout, top]

@@ -125,7 +125,8 @@ Made by minidl @version@. Two folders go into two repositories.
    yesterday's work was graded.
 2. `template/` is the template repository of the assignment: what students start from, and
    `.github/workflows/classroom.yml`. In GitHub Classroom choose it as the starter code, and add no
-   autograding tests of GitHub's own. Protect the folder `.github` (assignment settings, "protected file paths").
+   autograding tests of GitHub's own. Protect the folder `.github` (assignment settings, "protected file
+   paths").@earlier@
 
 Every push then runs the grader on @files@ and reports the points.
 

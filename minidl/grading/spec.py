@@ -80,7 +80,8 @@ class Exercise:
     props : dict of str to ClassEntry
         Trusted classes of ``props.py``.
     limits : Limits
-    uses : Uses or None
+    uses : tuple of Uses
+        Earlier work that this exercise builds on; its files are handed in as well.
     train : TrainPlan or None
         How ``minidl exercise train`` puts the student's classes to work.
     folder : Path
@@ -98,7 +99,7 @@ class Exercise:
     classes: Mapping[str, ClassEntry] = field(default_factory=dict)
     props: Mapping[str, ClassEntry] = field(default_factory=dict)
     limits: Limits = Limits()
-    uses: Uses | None = None
+    uses: tuple[Uses, ...] = ()
     train: TrainPlan | None = None
 
     @classmethod
@@ -135,8 +136,7 @@ class Exercise:
     @property
     def handed_in(self) -> tuple[str, ...]:
         """All files of a submission: `files`, then the earlier work that they build on."""
-        earlier = self.uses.files if self.uses is not None else ()
-        return tuple(dict.fromkeys((*self.files, *earlier)))
+        return tuple(dict.fromkeys((*self.files, *(name for uses in self.uses for name in uses.files))))
 
     @property
     def points(self) -> float:
@@ -220,7 +220,7 @@ def _exercise(table: Table, folder: Path) -> Exercise:
         classes=_classes(entry),
         props=_classes(props),
         limits=_limits(table.table("limits")),
-        uses=_uses(table),
+        uses=_uses(table, exercise_id),
         train=TrainPlan.read(table.table("train")) if table.get("train") is not None else None,
     )
 
@@ -250,13 +250,21 @@ def _limits(table: Table) -> Limits:
     return Limits(float(seconds), int(memory))
 
 
-def _uses(table: Table) -> Uses | None:
-    if table.get("uses") is None:
-        return None
-    uses = table.table("uses").only("exercise", "files")
-    if not re.fullmatch(r"[0-9]{2}", uses.text("exercise")):
-        uses.refuse("exercise", "the two digits of an earlier exercise, such as '01'")
-    return Uses(uses.text("exercise"), _files(uses, "files"))
+def _uses(table: Table, exercise_id: str) -> tuple[Uses, ...]:
+    found: list[Uses] = []
+    for row in table.tables("uses"):
+        row.only("exercise", "files")
+        earlier = row.text("exercise")
+        if not re.fullmatch(r"[0-9]{2}", earlier) or earlier >= exercise_id:
+            row.refuse("exercise", "the two digits of an earlier exercise, such as '01'")
+        found.append(Uses(earlier, _files(row, "files")))
+    for what, values in (
+        ("exercise", [uses.exercise for uses in found]),
+        ("file", [name.casefold() for uses in found for name in uses.files]),
+    ):
+        if len(set(values)) < len(values):
+            table.refuse("uses", f"a list with every {what} once")
+    return tuple(found)
 
 
 def _classes(entry: Table) -> dict[str, ClassEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from minidl.grading.table import Table
@@ -131,10 +131,13 @@ class TrainPlan:
             batch_size=table.whole("batch_size", cls.batch_size, least=1),
         )
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of all classes the student has to have written."""
-        plans = [*self.layers.values(), *(plan for plan in (self.loss, self.optimizer) if plan)]
+    def classes_for(self, layers: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the student's classes that take part in a network with layers of these names."""
+        there = set(layers)
+        plans = [
+            *(plan for name, plan in self.layers.items() if name in there),
+            *(plan for plan in (self.loss, self.optimizer) if plan),
+        ]
         return tuple(dict.fromkeys(plan.name for plan in plans))
 
 

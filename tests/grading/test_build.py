@@ -226,7 +226,7 @@ def test_a_later_exercise_comes_with_the_solution_of_the_earlier(course):
     )
     (later / "exercise.toml").write_text(
         'id = "02"\nname = "later"\ntitle = "Later"\nhours = 1\nfiles = ["more.py"]\n'
-        'uses = { exercise = "01", files = ["tools.py"] }\n'
+        'uses = [{ exercise = "01", files = ["tools.py"] }]\n'
         '[entry]\nfunctions = ["f"]\n[[tasks]]\nid = "2.1"\ntitle = "F"\npoints = 1\n'
     )
     exercise = Exercise.read(later)

@@ -19,8 +19,10 @@ def test_every_mistake_can_be_made():
     check_mistakes_apply(EXERCISE)
 
 
-def test_it_stands_on_the_layers_of_exercise_1():
-    assert list(submission_files(EXERCISE)) == ["layers.py", "training.py"]
+def test_it_stands_on_earlier_exercises():
+    earlier = ["layers.py", "optimizers.py", "regularisation.py", "convolution.py", "batchnorm.py"]
+    assert list(submission_files(EXERCISE)) == [*earlier, "training.py"]
+    assert list(EXERCISE.handed_in) == ["training.py", *earlier]
 
 
 def test_the_step_of_the_worked_example():

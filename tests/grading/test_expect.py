@@ -99,6 +99,36 @@ def test_equal_is_exact():
         message(expect.equal, wrong, right)
 
 
+@pytest.mark.parametrize(
+    ("actual", "expected", "problem"),
+    [
+        (None, "right", "verdict(1) is None, expected a text"),
+        (None, [1, "a"], "verdict(1) is None, expected a list"),
+        (3, "right", "verdict(1) is an int, expected a text"),
+        ("wrong", "right", "verdict(1) is a text, but not the right one"),
+        (False, True, "verdict(1) is True or False, but not the right one"),
+        (1, True, "verdict(1) is an int, expected True or False"),
+        ("a", None, "verdict(1) is a str, expected None"),
+        (RIGHT, "right", "verdict(1) is float64 array of shape (2, 3), expected a text"),
+        ([1], [1, 2], "verdict(1) has 1 entries, expected 2"),
+        ((1, 2), [1, 3], "verdict(1) has wrong entries: number 1, counted from 0"),
+        (
+            [5, "b", 5],
+            [1, "b", 3],
+            "verdict(1) has wrong entries: 2 of 3, the first is number 0, counted from 0",
+        ),
+        ({"a": 1}, {"b": 1}, "verdict(1) has other keys than expected"),
+        ({"a": 1}, {"a": 2}, "verdict(1) has wrong values"),
+    ],
+)
+def test_equal_says_in_which_way(actual, expected, problem):
+    found = message(expect.equal, actual, expected, "verdict(1)")
+    assert found.problem == problem
+    assert found.text("hint").startswith(problem) and "got" not in found.text("hint")
+    assert "got " in found.text("visible") and "expected " in found.text("visible")
+    assert (found.cause is not None and "return" in found.cause.text) == (actual is None)
+
+
 def test_a_long_answer_is_cut():
     assert len(str(message(expect.equal, "x" * 10_000, "y"))) < 500
 

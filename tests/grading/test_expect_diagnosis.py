@@ -85,6 +85,25 @@ def test_wrong_values(name):
     assert words in found.text
 
 
+def test_softmax_is_named_where_one_is_expected():
+    """A NaN of an optimizer has nothing to do with a softmax."""
+    advice = "in a softmax, subtract the largest of each row"
+    for expected, named in (
+        (SOFTMAX, True),
+        (SOFTMAX.T, True),
+        (SOFTMAX[0], True),
+        (E, False),
+        (E[:, 0] ** 2, False),
+    ):
+        for bad, kind in ((np.nan, "NaN"), (np.inf, "infinite")):
+            wrong = expected.copy()
+            wrong.flat[1] = bad
+            found = cause(wrong, expected)
+            assert found.kind == kind and (advice in found.text) == named
+            assert f"1 of {expected.size} values are {kind}" in found.text
+    assert advice not in cause(float("nan"), 1.0).text, "a single 1 is no softmax"
+
+
 SHAPES = {
     "(N, 1) for (N,)": ((5, 1), (5,), "extra axis of 1", "keepdims"),
     "(N,) for (N, 1)": ((5,), (5, 1), "axis of 1 missing", "keepdims=True"),

@@ -14,8 +14,8 @@ import pytest
 
 from minidl.cli.main import main
 from minidl.errors import ConfigError
-from minidl.grading.build import reference_files
-from minidl.grading.finding import find_exercise
+from minidl.grading.build import reference_files, submission_files
+from minidl.grading.finding import find_exercise, find_exercises
 from minidl.grading.package import course_files, grader_files, package
 from minidl.grading.package_texts import fill
 from minidl.grading.spec import Exercise, ExerciseError
@@ -156,6 +156,22 @@ def test_plain(tmp_path):
     }
     assert {"source/layers.py", "mutants.toml", "agreement.py"} <= contents(course).keys()
     assert "**Not for students**" in (folder / "README.md").read_text()
+
+
+def test_an_exercise_that_builds_on_others(tmp_path):
+    """Instructors get the earlier solutions, without which nothing can be verified; students are told what to bring."""
+    exercise = find_exercise(8)
+    handout, folder = package(exercise, "plain", tmp_path / "plain")
+    there = find_exercises(folder / "exercises")
+    assert [each.id for each in there] == ["01", "03", "04", "05", "06", "08"]
+    assert submission_files(there[-1]) == submission_files(exercise)
+    assert not any("layers" in name for name in contents(handout)), "they have their own"
+    [top] = package(exercise, "github-classroom", tmp_path, grader=GRADER)
+    page = contents(top)["INSTRUCTIONS.md"].decode()
+    assert "runs the grader on `training.py`, `layers.py`, `optimizers.py`" in " ".join(page.split())
+    assert "minidl exercise start 8 . --from FOLDER --ours" in page
+    [top] = package(find_exercise(1), "github-classroom", tmp_path, grader=GRADER)
+    assert "exercise start" not in contents(top)["INSTRUCTIONS.md"].decode()
 
 
 def test_every_place_is_filled_in():

@@ -264,7 +264,9 @@ def test_cleaning_takes_time_in_proportion():
         function(text)
         function("\x1b]" * 100_000)
         function("\x1b[" + "0;" * 100_000)
-    assert time.process_time() - began < 10  # it takes half a second; with the square of the length, many minutes
+    assert (
+        time.process_time() - began < 10
+    )  # it takes half a second; with the square of the length, many minutes
 
 
 # --- the formats ------------------------------------------------------------------------------------
@@ -318,6 +320,26 @@ JUNIT = {  # after the schema of Jenkins' xUnit plugin: element -> (attributes n
     "error": (set(), {"type", "message"}, set()),
     "system-err": (set(), set(), set()),
 }  # fmt: skip
+
+
+def test_times_of_hidden_tests_reach_no_student():
+    """A submission that sleeps for as long as a number it was given is large would tell the number to its author."""
+    slow = [replace_seconds(outcome, 0.25) for outcome in MIXED.outcomes]
+    slower = [
+        replace_seconds(outcome, 0.25 if outcome.test.visibility != "hidden" else 7.5) for outcome in slow
+    ]
+    one, two = submission(*slow, seconds=1.0), submission(*slower, seconds=8.25)
+    for report in (gradescope, junit, classroom, classroom_output):
+        assert report(HEADER, one) == report(HEADER, two)
+    assert gradescope(HEADER, one)["execution_time"] == 0.5
+    assert [test["duration"] for test in classroom(HEADER, one)["tests"]] == [250, 250, 0]
+    root = ElementTree.fromstring(junit(HEADER, one).encode())
+    assert root.get("time") == "0.500"
+    assert [case.get("time") for case in root.iter("testcase")] == ["0.250", "0.250", "0.000"]
+
+
+def replace_seconds(outcome, seconds):
+    return Outcome(**{**outcome.__dict__, "seconds": seconds})
 
 
 @pytest.mark.parametrize("which", ALL)

@@ -34,11 +34,13 @@ def test_everything_in_the_file_arrives(course):
     assert exercise.limits == Limits(1.0, 1024)
     assert [(t.id, t.points) for t in exercise.tasks] == [("1.1", 3), ("1.2", 2), ("1.3", 3.5)]
     assert exercise.points == 8.5
-    assert exercise.uses is None
+    assert exercise.uses == ()
     assert exercise.train.layers["Dense"].parameters["bias"] == ("bias", "grad_bias")
-    assert exercise.train.classes == ("Dense",)
+    assert exercise.train.classes_for(["Dense", "Flatten"]) == ("Dense",)
+    assert exercise.train.classes_for(["Flatten"]) == ()
 
 
+USED = '{ exercise = "00", files = ["a.py"] }'
 WRONG = {
     "an id of one digit": ('id = "01"', 'id = "1"', "id must be two digits"),
     "no title": ('title = "A tiny exercise"\n', "", "title is missing"),
@@ -46,6 +48,11 @@ WRONG = {
     "a misspelt key in a table": ("seconds = 1", "second = 2", "did you mean 'seconds'"),
     "a file outside": ('"layers.py", ', '"../layers.py", ', "names of Python files"),
     "a file twice": ('"layers.py", ', '"tools.py", ', "every file once"),
+    "earlier work that is no list": ("[limits]", 'uses = { exercise = "00", files = ["a.py"] }\n[limits]', "[[uses]]"),
+    "earlier work that is later": (
+        "[limits]", 'uses = [{ exercise = "01", files = ["a.py"] }]\n[limits]', "earlier exercise"
+    ),
+    "earlier work twice": ("[limits]", f"uses = [{USED}, {USED}]\n[limits]", "every exercise once"),
     "a private name": ('functions = ["mean"]', 'functions = ["__import__"]', "no leading underscore"),
     "a private attribute": ('"weight", "bias", "grad', '"__dict__", "bias", "grad', "no leading underscore"),
     "no points": ("points = 3\n", "points = 0\n", "a number above 0"),

@@ -137,7 +137,7 @@ def builds_on_the_first(course):
     text = text.replace('id = "1.', 'id = "2.').replace(
         'files = ["layers.py", "tools.py"]', 'files = ["tools.py"]'
     )
-    uses = 'uses = { exercise = "01", files = ["layers.py"] }\n'
+    uses = 'uses = [{ exercise = "01", files = ["layers.py"] }]\n'
     tasks = "".join(f'[[tasks]]\nid = "2.{i}"\ntitle = "T"\npoints = 1\n' for i in (1,))
     head = text.partition("[[tasks]]")[0].replace("\n[limits]", f"{uses}\n[limits]")
     (folder / "exercise.toml").write_text(head + tasks)
@@ -153,9 +153,14 @@ def test_start_takes_over_earlier_work(desk, capsys):
     assert not (desk / "ex02_more").exists()
     main(["exercise", "start", "1"])
     solve(desk / "ex01_tiny", '"""Layers."""', '"""My layers."""')
-    assert main(["exercise", "start", "2", "--from", "nowhere"]) == 2
-    assert main(["exercise", "start", "2", "--from", "ex01_tiny", "--ours"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    for words, message in (
+        (["nowhere"], "--from: nowhere: there is no such folder"),
+        (["."], "--from: . has none of what exercise 2 still needs: layers.py of exercise 1"),
+        (["ex01_tiny", "--from", "ex01_tiny"], "--from: ex01_tiny: nothing more is needed from here"),
+    ):
+        assert main(["exercise", "start", "2", "--from", *words]) == 2
+        assert message in capsys.readouterr().err
+        assert not (desk / "ex02_more").exists()
     assert main(["exercise", "start", "2", "--from", "ex01_tiny"]) == 0
     assert (desk / "ex02_more" / "layers.py").read_text().startswith('"""My layers."""')
     assert main(["exercise", "start", "2", "other", "--ours"]) == 0
@@ -298,3 +303,83 @@ def test_plain_pytest_works_in_the_folder(desk):
     assert "task 1.1: mean gives the mean of all values." in done.stdout
     assert "likely cause: this is the sum" in done.stdout
     assert "hint: add up, then divide" in done.stdout
+
+
+def test_the_points_of_a_single_task(desk, capsys):
+    """The tests of the other tasks were not run: they are not among those that students do not have."""
+    main(["exercise", "start", "1"])
+    capsys.readouterr()
+    main(["exercise", "check", "1", "--task", "1.1"])
+    assert (
+        "0 of 1 points of the public tests of task 1.1. It has 3; 2 more come from tests you do not have."
+        in capsys.readouterr().out
+    )
+    main(["exercise", "check", "1", "--task", "1.2"])
+    assert "0 of 2 points of the public tests of task 1.2.\n" in capsys.readouterr().out
+
+
+def test_a_shape_stays_in_one_line(desk):
+    result = Result("t", "1.1", "It works.", "failed", 0, 1, "visible", "")
+    shape = "(1, 2, 3, 4)"
+    for words in range(60, 100):
+        text = report(find_exercise(1), [replace(result, shown=f"{'x' * words} {shape} [0, 1, 2]")], "L2")
+        assert shape in text and "[0, 1, 2]" in text and "\u00a0" not in text
+
+
+@pytest.mark.parametrize("command", [["build"], ["package", "1", "--for", "plain"], ["submit", "1"]])
+def test_a_folder_that_is_a_file_is_named_with_its_option(desk, capsys, command):
+    main(["exercise", "start", "1"])
+    (desk / "taken").write_text("mine")
+    for place in ("taken", "taken/below/it"):
+        assert main(["exercise", *command, "--out", place]) == 2
+        error = capsys.readouterr().err
+        told = "--out: taken is a file, a folder is needed; name another, or move the file away"
+        assert error == f"minidl: error: {told}\n"
+    assert (desk / "taken").read_text() == "mine"
+
+
+def test_start_takes_each_file_from_where_it_is(desk, capsys):
+    """Yours where --from names a folder that has it, the course's elsewhere."""
+    for name in ("01", "02"):  # two earlier exercises
+        folder = write_course(desk.parent / "other") / "ex01_tiny"
+        text = (folder / "exercise.toml").read_text().replace('id = "01"', f'id = "{name}"')
+        text = text.replace('id = "1.', f'id = "{int(name)}.').partition("[train]")[0]
+        (folder / "exercise.toml").write_text(text.replace('name = "tiny"', f'name = "part{name}"'))
+        for file in (folder / "source").glob("*.py"):
+            file.write_text(file.read_text().replace("SOLUTION 1.", f"SOLUTION {int(name)}."))
+        folder.rename(desk.parent / "course" / f"ex{name}_part{name}")
+    (desk.parent / "course" / "ex01_tiny").rename(desk.parent / "first")
+    builds_on_the_first(desk.parent / "course")
+    later = desk.parent / "course" / "ex02_more"
+    text = (
+        (later / "exercise.toml")
+        .read_text()
+        .replace('id = "02"', 'id = "03"')
+        .replace('id = "2.', 'id = "3.')
+    )
+    text = text.replace('name = "more"', 'name = "last"').replace(
+        'files = ["tools.py"]', 'files = ["last.py"]'
+    )
+    text = text.replace(
+        'uses = [{ exercise = "01", files = ["layers.py"] }]',
+        'uses = [{ exercise = "01", files = ["layers.py"] }, { exercise = "02", files = ["tools.py"] }]',
+    )
+    (later / "exercise.toml").write_text(text)
+    source = (later / "source" / "tools.py").read_text().replace("SOLUTION 2.1", "SOLUTION 3.1")
+    (later / "source" / "tools.py").unlink()
+    (later / "source" / "last.py").write_text(source)
+    later.rename(desk.parent / "course" / "ex03_last")
+    (desk / "mine").mkdir()
+    (desk / "mine" / "tools.py").write_text("# my tools\n")
+    assert main(["exercise", "start", "3", "--from", "mine"]) == 2
+    assert "builds on layers.py of exercise 1: add --from DIR for each" in capsys.readouterr().err
+    assert main(["exercise", "start", "3", "--from", "mine", "--ours"]) == 0
+    assert (desk / "ex03_last" / "tools.py").read_text() == "# my tools\n"
+    assert (desk / "ex03_last" / "layers.py").read_text().startswith('"""Layers."""')
+    (desk / "mine" / "layers.py").write_text("# my layers\n")
+    assert main(["exercise", "start", "3", "all", "--from", "mine"]) == 0
+    assert (desk / "all" / "layers.py").read_text() == "# my layers\n"
+    (desk / "mine" / "layers.py").write_text("def broken(:\n")
+    assert main(["exercise", "start", "3", "new", "--from", "mine"]) == 2
+    assert "mine/layers.py:1: this is no Python" in capsys.readouterr().err and not (desk / "new").exists()
+    assert list(Work.find("3", desk / "all").sources()) == ["last.py", "layers.py", "tools.py"]

@@ -9,10 +9,10 @@ from minidl.cli.main import main
 from minidl.data import load
 from minidl.errors import ConfigError, DivergenceError
 from minidl.grading import find_exercise
-from minidl.grading.build import reference_files
+from minidl.grading.build import reference_files, submission_files, write_files
 from minidl.grading.spec import ExerciseError
 from minidl.grading.student.folder import Work
-from minidl.grading.student.training import compare
+from minidl.grading.student.training import another_network, compare
 from minidl.plots.student import side_by_side
 from tests.grading.tiny import write_course
 
@@ -207,6 +207,79 @@ def test_the_command_prints_both_accuracies_and_writes_the_picture(work, capsys,
     assert main(["exercise", "train", "1", "mine", "--epochs", "0"]) == 2
 
 
+def test_another_network(work, digits, capsys, monkeypatch):
+    """Only the classes that the network has are the student's; without any there is nothing to compare."""
+    done = compare(work(), digits, model="Flatten(), Dense(8), Tanh(), Dense(10)")
+    assert done.parting() is None and done.classes == ("Dense",)
+    assert done.model == "Flatten(), Dense(8), Tanh(), Dense(10)"
+    made = Work.find("1", work().folder)
+    for options, message in (
+        ({"model": "Flatten()"}, "none of its layers is one that you write in this exercise"),
+        ({"rung": "1"}, "exercise 1 trains a network of its own; choose another with --model"),
+        ({"rung": "1", "model": "Flatten()"}, "give one of them"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            compare(made, digits, **options)
+    monkeypatch.chdir(made.folder.parent)
+    words = ["exercise", "train", "1", "mine", "--data", "digits", "--subset", "100"]
+    assert main([*words, "--model", "Flatten(), Dense(10)"]) == 0
+    assert "Exercise 1 on scikit-learn digits (NOT MNIST): Flatten(), Dense(10)" in capsys.readouterr().out
+    assert main([*words, "--rung", "99"]) == 2 and main([*words, "--model", "Nonsense()"]) == 2
+
+
+def test_rungs_of_the_progression(work, digits):
+    """A rung is trained with its own learning rate, and with fewer images where a student's convolution is in it."""
+    made = work(train=[('model = "Flatten(), Dense(10)"', 'rung = "0"'), ("images = 400", "images = 50000")])
+    plan = made.exercise.train
+    for rung, update, images in (
+        ("0", "SGD(lr=0.1)", 50000),
+        ("1", "SGD(lr=0.1)", 2000),
+        ("3", "SGD(lr=0.03)", 2000),
+    ):
+        chosen = another_network(plan, made.exercise, rung, None)
+        assert (chosen.rung, chosen.update, chosen.images) == (rung, update, images)
+    assert another_network(plan, made.exercise, None, "Conv2D(2, 3), Flatten(), Dense(10)").images == 2000
+    assert another_network(plan, made.exercise, None, None) is plan
+    with pytest.raises(ConfigError, match="there is no rung '99'"):
+        another_network(plan, made.exercise, "99", None)
+    done = compare(made, digits, images=100, rung="1", epochs=1)
+    assert done.model == "rung 1" and done.parting() is None and done.classes == ("Dense",)
+
+
+def test_the_capstone_puts_all_the_students_classes_to_work(tmp_path, digits):
+    """Layers of four exercises and the optimizer of a fifth, in one network."""
+    exercise = find_exercise(8)
+    write_files(submission_files(exercise), tmp_path / "mine")
+    made = Work.find("8", tmp_path / "mine")
+    model = "Conv2D(2, 5), BatchNorm(), ReLU(), MaxPool2D(2), Flatten(), Dense(9), Sigmoid(), Dropout(0.0), Dense(10)"
+    done = compare(made, digits, images=60, epochs=2, model=model)
+    assert set(done.classes) == {
+        *(
+            "Conv2D",
+            "BatchNorm",
+            "ReLU",
+            "MaxPool2D",
+            "Dense",
+            "Sigmoid",
+            "Dropout",
+            "SoftmaxCrossEntropy",
+            "SGD",
+        )
+    }
+    assert done.parting() is None
+
+
+def test_exercise_5_trains_through_the_backward_pass_of_a_convolution(tmp_path, digits):
+    """In the first layer dx is not needed, and a wrong one would not be noticed."""
+    exercise = find_exercise(5)
+    text = reference_files(exercise)["convolution.py"]
+    wrong = text.replace(b"padded[:, :, down, across] += parts", b"padded[:, :, down, across] = parts")
+    assert wrong != text
+    (tmp_path / "convolution.py").write_bytes(wrong)
+    made = Work.find("5", tmp_path)
+    assert compare(made, digits, images=60, epochs=1).parting() == 2
+
+
 def test_an_exercise_without_training_says_so(work, digits):
     made = work()
     path = made.exercise.folder / "exercise.toml"
@@ -226,3 +299,13 @@ def test_the_picture_has_both_curves_with_their_last_accuracy():
     assert left.lines[0].get_ydata()[1] == pytest.approx((0.95 * 2.0 + 0.5) / 1.95)
     with pytest.raises(ConfigError):
         side_by_side(([], []), ([1.0], [0.5]))
+
+
+def test_a_long_title_fits_the_picture():
+    names = "Dense, ReLU, Conv2D, MaxPool2D, BatchNorm, SoftmaxCrossEntropy, SGD"
+    curve = ([2.0, 1.0], [0.5, 0.75])
+    figure = side_by_side(curve, curve, title=f"Exercise 8 on scikit-learn digits (NOT MNIST): {names}")
+    figure.draw_without_rendering()
+    title = figure._suptitle.get_window_extent()
+    assert title.x1 < figure.bbox.x1 and title.y1 <= figure.bbox.y1
+    assert all(title.y0 > axes.get_position().y1 * figure.bbox.height for axes in figure.axes)

@@ -5,6 +5,7 @@ Each test breaks one thing in a made-up exercise that is in order, and looks for
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from minidl.cli.main import main
@@ -12,7 +13,7 @@ from minidl.grading.finding import find_exercise
 from minidl.grading.mutate import mutants
 from minidl.grading.spec import Exercise
 from minidl.grading.testing import Plan
-from minidl.grading.verify import Options, mistakes, reference, static, verify
+from minidl.grading.verify import Options, lazy, mistakes, reference, static, verify
 from minidl.grading.verify.check import Context
 from minidl.grading.worker import ForkServer
 from tests.grading import tiny
@@ -105,11 +106,19 @@ def plan_check(course):
     return static.check_plan(exercise, Plan.of(exercise), "plan")
 
 
+@pytest.fixture
+def less_lazy(monkeypatch):
+    """Let two lazy forms be enough where they are not what is looked at."""
+    monkeypatch.setattr(lazy, "FORMS", lazy.FORMS[:2])
+    monkeypatch.setattr(lazy, "MIXTURES", 0)
+
+
+@pytest.mark.usefixtures("less_lazy")
 def test_an_exercise_in_order(course, server):
     exercise = Exercise.read(course)
     seen = []
     checks = verify(exercise, Options(seeds=1, in_process=1), seen.append)
-    assert seen == checks and len(checks) == 8
+    assert seen == checks and len(checks) == 9
     assert [check.name for check in checks if not check.ok] == ["typical mistakes"]
     assert only(checks[-1]) == "mutants.toml lists 3 mistakes, it should list at least 8"
     assert checks[0].note == "3 tasks, 9.5 points, 3 public and 3 private tests"
@@ -232,6 +241,161 @@ def test_disagreement_with_the_library(course, server):
     assert "agreement.py is missing" in only(reference.check_agreement(context(course, server)))
 
 
+# Lazy answers ------------------------------------------------------------------------------------
+
+
+def lazy_check(course, server, monkeypatch, *forms):
+    """Check for some of the forms, without mixtures."""
+    monkeypatch.setattr(lazy, "FORMS", forms)
+    monkeypatch.setattr(lazy, "MIXTURES", 0)
+    return lazy.check_lazy(context(course, server))
+
+
+def test_tests_that_demand_right_values(course, server):
+    check = lazy.check_lazy(context(course, server))
+    assert check.ok and check.name == "lazy answers"
+    assert check.note == f"{4 * len(lazy.FORMS) + lazy.MIXTURES} submissions that do nothing get nothing"
+
+
+MANNERS = """
+    x = rng.normal(size=(4, 3))
+    sent = submission.array(x)
+    found = submission.call("mean", sent)
+    expect.unchanged(sent, x, "x")
+"""
+ANY = (
+    "returns None",
+    "returns its first argument",
+    "returns zeros of the right shape and type",
+    "raises TypeError",
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "forms"),
+    [
+        (MANNERS, ANY[:3]),
+        (f"{MANNERS}    expect.dtype(found, np.float64)\n", ANY[1:3]),
+        (f"{MANNERS}    expect.shape(found, ())\n", ANY[2:3]),
+        ('    expect.raises(lambda: submission.call("mean", 1), "TypeError")\n', ANY[3:]),
+        ('    expect.close(submission.call("mean", np.array([1.0, -1.0])), 0.0)\n', ANY[2:3]),
+        (f"{MANNERS}    expect.close(found, x.mean())\n", ()),
+    ],
+)
+def test_a_test_that_looks_at_no_value(course, server, monkeypatch, body, forms):
+    replace(
+        course / "tests/test_private.py",
+        '    x = rng.normal(size=1)\n    expect.close(submission.call("mean", x), x[0], "mean(x)")\n',
+        body,
+    )
+    check = lazy_check(course, server, monkeypatch, *ANY)
+    if not forms:
+        assert check.ok
+        return
+    problem = only(check)
+    start = f"exercise 01, task 1.1: test_mean_of_one gives 2 points to a submission that {forms[0]}"
+    assert problem.startswith(
+        f"{start} (and to {2 * len(forms) - 1} more like it: {forms[0]} in task 1.1 and is right"
+    )
+    assert problem.endswith("; let the test demand a right value as well")
+
+
+def test_one_lazy_task_among_right_ones(course, server, monkeypatch):
+    """With a right forward pass, the test of the backward pass has to look at its values too."""
+    private = (course / "tests/test_private.py").read_text()
+    changed = private.replace(
+        'expect.close(layer.backward(dy), dy @ w.T, "Dense.backward(dy)", batch=5)',
+        'layer.backward(dy)\n    expect.shape(layer.forward(w), (4, 3), "Dense.forward(x)")',
+    ).replace("layer.weight = w", "w = np.eye(4)\n    layer.weight = w[:, :3]")
+    assert changed != private
+    (course / "tests/test_private.py").write_text(changed)
+    problem = only(lazy_check(course, server, monkeypatch, "returns None"))
+    assert (
+        "task 1.3: test_dx gives 2 points to a submission that returns None in task 1.3 and is right elsewhere;"
+        in problem
+    )
+
+
+def test_a_test_that_cannot_cope_with_a_lazy_answer(course, server, monkeypatch):
+    replace(
+        course / "tests/test_public.py",
+        'expect.close(layer.forward(x), x @ w + b, "Dense.forward(x)")',
+        'expect.close(layer.forward(x).sum(), (x @ w + b).sum(), "the sum")',
+    )
+    problem = only(lazy_check(course, server, monkeypatch, "returns None"))
+    assert "task 1.2: test_forward itself failed on a submission that returns None" in problem
+    assert "AttributeError: 'NoneType' object has no attribute 'sum'" in problem
+
+
+def test_mixtures_find_what_no_single_form_does(course, server, monkeypatch):
+    """A test that two lazy answers of different kinds pass together."""
+    replace(
+        course / "tests/test_private.py",
+        'expect.close(layer.backward(dy), dy @ w.T, "Dense.backward(dy)", batch=5)',
+        "expect.that(layer.forward(w) is None and layer.backward(dy) == 0, 'none')",
+    )
+    assert lazy_check(course, server, monkeypatch, "returns None", "returns 0.0").ok
+    monkeypatch.setattr(lazy, "MIXTURES", 12)
+    monkeypatch.setattr(lazy, "FORMS", ("returns None", "returns 0.0"))
+    assert "test_dx gives 2 points to a submission that does one lazy thing or another (mixture" in only(
+        lazy.check_lazy(context(course, server))
+    )
+
+
+LAZY_SOURCE = """\
+def f(a, b, *, c=1):
+    # BEGIN SOLUTION 1.1
+    # HINT think
+    a[0] = b
+    a += c
+    total = b + 1
+    total += 1
+
+    def inner(x):
+        return x
+
+    if b:
+        return total, [True]
+    return {"k": inner(a)}
+    # END SOLUTION
+
+
+class K:
+    def g(self):
+        # BEGIN SOLUTION 1.2
+        self.x, self.y[0] = 1.5, 2
+        self.n += 1
+        return self.x
+        # END SOLUTION
+"""
+
+
+def test_what_a_lazy_text_is():
+    titles = {"1.1", "1.2"}
+
+    def body(form, tasks=titles):
+        return lazy.lazy_text(LAZY_SOURCE, "f.py", tasks, lambda block: form).partition("\n\nimport")[0]
+
+    assert "def f(a, b, *, c=1):\n    return a\n" in body("returns its first argument")
+    assert "def f(a, b, *, c=1):\n    return c\n" in body("returns its last argument")
+    assert "return (a, b, c,)" in body("returns all its arguments") and "return ()" in body(
+        "returns all its arguments"
+    )
+    assert "def g(self):\n        return 0.0\n" in body("returns its first argument"), "there is none"
+    only_one = body("returns None", {"1.2"})
+    assert "total = b + 1" in only_one and "self.x" not in only_one and "SOLUTION" not in only_one
+    shaped = body(lazy.FORMS[-1])
+    assert "        return x\n" in shaped and "total += 1\n" in shaped, "what stays inside is as it was"
+    space = {}
+    exec(lazy.lazy_text(LAZY_SOURCE, "f.py", titles, lambda block: lazy.FORMS[-2]), space)
+    a = np.array([1.0, 2.0])
+    assert space["f"](a, 3) == (0, [False]) and a.tolist() == [0.0, 2.0]
+    assert space["f"](a, 0)["k"].tolist() == [0.0, 0.0]
+    k = space["K"]()
+    k.y, k.n = [5], 7
+    assert k.g() == 0 and (k.x, k.y, k.n) == (0.0, [0], 7)
+
+
 # Mistakes ----------------------------------------------------------------------------------------
 
 
@@ -336,6 +500,7 @@ def test_a_mutant_that_hangs_counts_as_killed(course, server):
 # The command -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("less_lazy")
 def test_the_command(course, capsys):
     root = str(course.parent)
     assert main(["exercise", "verify", "1", "--exercises", root, "--seeds", "1"]) == 1

@@ -87,9 +87,15 @@ def test_numerical_gradient_steps(submission, rng):
         "numerical_gradient(f, x) with x near 10^6",
         rtol=1e-9,
     )
-    counting = submission.prop("Counting")
-    submission.call("numerical_gradient", counting.value, np.zeros((3, 4)))
-    expect.equal(counting.calls, 24, "the number of calls of f for 12 entries")
+    c, calls = rng.uniform(1, 2, size=(3, 4)), []
+
+    def plane(point):
+        calls.append(1)
+        return np.sum(c * point)
+
+    found = submission.call("numerical_gradient", submission.callback(plane), np.zeros((3, 4)))
+    expect.close(found, c, "numerical_gradient(f, x) of a plane")
+    expect.equal(len(calls), 24, "the number of calls of f for 12 entries")
 
 
 # 2.2 ---------------------------------------------------------------------------------------------
@@ -301,6 +307,41 @@ def test_worst_error_leaves_kinks_out(submission, rng):
 # 2.7 ---------------------------------------------------------------------------------------------
 
 
+class Watched:
+    """The layer ``y = c * gain * x + shift``, whose passes are computed here, and how it is treated.
+
+    Nobody but this test knows c, so that there is no way to the right errors but through these calls. The gradient of
+    the shift is `factor` times too large.
+    """
+
+    def __init__(self, rng, x, gain, shift):
+        self.given = x.astype(np.float64), gain, shift
+        self.c, self.factor = rng.uniform(0.5, 2, size=x.shape), float(rng.uniform(1.5, 4))
+        self.x, self.gain = self.given[0], gain
+        self.types, self.moved = set(), 0
+
+    def forward(self, x, gain, shift):
+        self.types |= {str(array.dtype) for array in (x, gain, shift)}
+        x, gain, shift = (np.asarray(array, np.float64) for array in (x, gain, shift))
+        ahead = self.given[0] + 1, *self.given[1:]  # where the first of the two passes is
+        if not all(np.array_equal(a, b) for a, b in zip((x, gain, shift), ahead, strict=True)):
+            there = [np.count_nonzero(a != b) for a, b in zip((x, gain, shift), self.given, strict=True)]
+            self.moved = max(self.moved, sum(there))
+        self.x, self.gain = x, gain
+        return self.c * gain * x + shift
+
+    def backward(self, dy):
+        self.types.add(str(dy.dtype))
+        dy = np.asarray(dy, np.float64)
+        grad_gain, grad_shift = (dy * self.c * self.x).sum(axis=0), dy.sum(axis=0)
+        return dy * self.c * self.gain, grad_gain, self.factor * grad_shift
+
+    def of(self, submission):
+        """Return the layer for the submission."""
+        passes = submission.callback(self.forward, "forward"), submission.callback(self.backward, "backward")
+        return submission.prop("Observed", *passes, *self.given[1:])
+
+
 def affine(submission, rng, mistake=None, dtype=np.float64):
     """Return a dense layer with as many inputs as outputs, its parameters, an input, and a dy."""
     width, count = int(rng.integers(2, 5)), int(rng.integers(2, 6))
@@ -329,6 +370,9 @@ def test_check_layer_passes_right_layers(submission, rng):
     layer, _, _, x, dy = affine(submission, rng)
     for name, error in errors_of(submission, layer, x, dy).items():
         expect.close(error, 0.0, f"the error of {name} of a right dense layer", atol=NOISE)
+    layer, _, _, x, dy = affine(submission, rng, "sign")
+    found = errors_of(submission, layer, x, dy)["x"]
+    expect.close(found, 2.0, "the error of x of a dense layer with the wrong sign", rtol=1e-3)
     layers = {
         "softmax": ("Rows",),
         "tanh": ("Curve", "tanh"),
@@ -431,13 +475,35 @@ def test_check_layer_works_in_double_precision(submission, rng):
         expect.dtype(now, np.float32, f"{name} after the check")
         expect.unchanged(now, original, name)
     gain, shift = rng.uniform(0.5, 2, size=(2, x.shape[1])).astype(np.float32)
-    watch = submission.prop("Watch", gain, shift)
-    errors_of(submission, watch, x, dy, ["gain", "shift"])
-    expect.equal(
-        watch.types, ["float64"], "the types of the arrays that the layer got and had while it was checked"
-    )
+    watched = Watched(rng, x, gain, shift)
+    found = errors_of(submission, watched.of(submission), x, dy, ["gain", "shift"])
+    what = "the types of the arrays that the layer got and had while it was checked"
+    expect.equal(sorted(watched.types), ["float64"], what)
     what = "the largest number of entries, of x and the parameters together, that were moved at the same time"
-    expect.equal(watch.moved, 1, what)
+    expect.equal(watched.moved, 1, what)
+    for name, right in (("x", 0.0), ("gain", 0.0), ("shift", 1 - 1 / watched.factor)):
+        expect.close(found[name], right, f"the error of {name} of y = c * gain * x + shift", atol=NOISE)
+
+
+class WatchedLoss:
+    """Half the squared distance with weights c, computed here; its gradient is `factor` times too large."""
+
+    def __init__(self, rng, shape):
+        self.c, self.factor = rng.uniform(0.5, 2, size=shape), float(rng.uniform(1.5, 4))
+        self.difference, self.types = np.zeros(shape), set()
+
+    def forward(self, outputs, targets):
+        self.types.add(str(outputs.dtype))
+        self.difference = np.asarray(outputs, np.float64) - targets
+        return 0.5 * np.sum(self.c * self.difference**2)
+
+    def backward(self):
+        return self.factor * self.c * self.difference
+
+    def of(self, submission):
+        """Return the loss for the submission."""
+        passes = submission.callback(self.forward, "forward"), submission.callback(self.backward, "backward")
+        return submission.prop("ObservedLoss", *passes)
 
 
 @task("2.8", points=1, visibility="hint", hint="outputs in float64; the targets as they are")
@@ -448,7 +514,6 @@ def test_check_loss_random(submission, rng):
         sent, sent_targets = submission.array(outputs), submission.array(targets)
         loss = submission.prop("Distance")
         found = submission.call("check_loss", loss, sent, sent_targets)
-        expect.equal(loss.types, ["float64"], "the types of the outputs that the loss got")
         expect.close(
             found, 0.0, f"check_loss of a right loss with outputs of type {outputs.dtype}", atol=NOISE
         )
@@ -459,6 +524,11 @@ def test_check_loss_random(submission, rng):
         expect.close(
             found, 0.0, f"check_loss of a right loss with labels, outputs of type {outputs.dtype}", atol=NOISE
         )
+        watched = WatchedLoss(rng, outputs.shape)
+        found = submission.call("check_loss", watched.of(submission), outputs, targets)
+        expect.equal(sorted(watched.types), ["float64"], "the types of the outputs that the loss got")
+        right = 1 - 1 / watched.factor
+        expect.close(found, right, "check_loss of a loss whose gradient is too large", rtol=1e-3)
 
 
 @task(

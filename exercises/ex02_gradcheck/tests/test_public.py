@@ -95,6 +95,9 @@ def test_find_kinks_smooth(submission, rng):
     f = submission.prop("Squares")
     found = submission.call("find_kinks", f.value, np.array([0.0, 1e-6, -3.0, 100.0]))
     expect.equal(found, np.zeros(4, bool), "find_kinks(x^2, [0, 1e-6, -3, 100])")
+    f = submission.prop("Bends", 0.5, 2.0)
+    found = submission.call("find_kinks", f.value, np.array([1.0, 0.0]))
+    expect.equal(found, np.array([False, True]), "find_kinks of two lines that meet at 0, at [1, 0]")
 
 
 @task("2.6", points=2, hint="measure, compare, and take the largest")
@@ -127,6 +130,12 @@ def test_check_layer_right(submission, rng):
     )
     for name in ("x", "weight", "bias"):
         expect.close(errors[name], 0.0, f"the error of {name} of a right layer", atol=1e-4)
+    layer = submission.prop("Affine", WEIGHT, BIAS, "sign")
+    errors = submission.call("check_layer", layer, INPUT, DY, ["weight"])
+    expect.that(
+        isinstance(errors, dict) and "x" in errors, "check_layer must return a dict of errors by name"
+    )
+    expect.close(errors["x"], 2.0, "the error of x of a layer whose dx has the wrong sign", rtol=1e-4)
 
 
 @task("2.7", points=2, hint="each name has an error of its own; a mean in place of a sum makes it 1 - 1/N")

@@ -35,6 +35,14 @@ def right_patches(x, kernel, stride=1, padding=0):
     return np.moveaxis(found, 1, 3)
 
 
+def right_images(parts, shape, stride=1, padding=0):
+    """Return the images whose pixels are the sums of all numbers that stand for them in `parts`."""
+    pixels = np.arange(1, np.prod(shape) + 1).reshape(shape)  # 0 is the padding
+    numbered = right_patches(pixels, parts.shape[4:], stride, padding)
+    sums = np.bincount(numbered.reshape(-1), weights=parts.reshape(-1), minlength=pixels.size + 1)
+    return sums[1:].reshape(shape)
+
+
 def right_convolution(x, weight, bias, stride=1, padding=0):
     """Return the feature maps in double precision."""
     seen = right_patches(x.astype(np.float64), weight.shape[2:], stride, padding)
@@ -134,6 +142,8 @@ def test_output_size_refuses(submission, rng):
         )
         found = submission.call("output_size", size, size + 2, stride, 1)
         expect.equal(found, 1, f"output_size({size}, {size + 2}, {stride}, 1), which just fits")
+        found = submission.call("output_size", size + stride, size + 2, stride, 1)
+        expect.equal(found, 2, f"output_size({size + stride}, {size + 2}, {stride}, 1), which fits twice")
 
 
 # 5.2 ---------------------------------------------------------------------------------------------
@@ -170,6 +180,9 @@ def test_convolve_loops_manners(submission, rng):
         expect.dtype(y, dtype, f"convolve_loops with x of type {x.dtype}")
         for handle, array, name in zip(sent, (x, weight, bias), ("x", "weight", "bias"), strict=True):
             expect.unchanged(handle, array, name)
+        right = right_convolution(x, weight, bias, 1, 1)
+        what = f"convolve_loops with x of type {x.dtype}"
+        expect.close(y, right, what, rtol=1e-4, atol=1e-4)
 
 
 # 5.3 ---------------------------------------------------------------------------------------------
@@ -202,6 +215,7 @@ def test_patches_manners(submission, rng):
         found = submission.call("patches", sent, (2, 2), 2, 1)
         expect.dtype(found, dtype, f"patches with x of type {x.dtype}")
         expect.unchanged(sent, x, "x")
+        expect.close(found, right_patches(x, (2, 2), 2, 1), f"patches with x of type {x.dtype}")
 
 
 @task(
@@ -257,10 +271,11 @@ def test_conv_forward_leaves_things_alone(submission, rng):
     layer, weight, bias = conv(submission, rng, (2, 2))
     x = images(rng, (2, 2), 1)
     sent = submission.array(x)
-    layer.forward(sent)
+    y = layer.forward(sent)
     expect.unchanged(sent, x, "x")
     expect.unchanged(layer.weight, weight, "weight")
     expect.unchanged(layer.bias, bias, "bias")
+    expect.close(y, right_convolution(x, weight, bias), "Conv2D.forward(x)")
 
 
 # 5.5 ---------------------------------------------------------------------------------------------
@@ -277,12 +292,10 @@ def test_add_patches_random(submission, rng):
     for kernel, stride, padding in GEOMETRIES:
         for count in (None, 1):
             x = images(rng, kernel, stride, padding, count)
-            numbered = right_patches(np.arange(1, x.size + 1).reshape(x.shape), kernel, stride, padding)
-            parts = rng.normal(size=numbered.shape)
-            sums = np.bincount(numbered.reshape(-1), weights=parts.reshape(-1), minlength=x.size + 1)
+            parts = rng.normal(size=right_patches(x, kernel, stride, padding).shape)
             found = submission.call("add_patches", parts, x.shape, stride, padding)
             what = f"add_patches into images of shape {x.shape} with {named(kernel, stride, padding)}"
-            expect.close(found, sums[1:].reshape(x.shape), what)
+            expect.close(found, right_images(parts, x.shape, stride, padding), what)
 
 
 @task("5.5", points=1, visibility="hint", hint="np.zeros makes float64 unless told otherwise")
@@ -294,6 +307,8 @@ def test_add_patches_manners(submission, rng):
         found = submission.call("add_patches", sent, (2, 3, 4, 3))
         expect.dtype(found, dtype, f"add_patches with parts of type {parts.dtype}")
         expect.unchanged(sent, parts, "parts")
+        what = f"add_patches with parts of type {parts.dtype}"
+        expect.close(found, right_images(parts, (2, 3, 4, 3)), what, rtol=1e-4, atol=1e-4)
 
 
 # 5.6 ---------------------------------------------------------------------------------------------
@@ -389,6 +404,8 @@ def test_conv_backward_manners(submission, rng):
             expect.unchanged(now, before, what)
         expect.unchanged(layer.weight, weight, "weight")
         expect.unchanged(layer.bias, bias, "bias")
+        right = dy.sum(axis=(0, 2, 3), dtype=np.float64)
+        expect.close(layer.grad_bias, right, "grad_bias", rtol=1e-4, atol=1e-4)
 
 
 @task("5.6", points=1, visibility="hint", hint="no loop over pixels or examples, in add_patches neither")

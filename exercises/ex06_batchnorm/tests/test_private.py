@@ -98,9 +98,12 @@ def test_statistics_manners(submission, rng):
     for dtype in (np.float32, np.float64):
         x = batch(rng, (4, 2, 3, 3), dtype)
         sent = submission.array(x)
-        for value in pair_of(submission.call("statistics", sent), "statistics(x)"):
+        found = pair_of(submission.call("statistics", sent), "statistics(x)")
+        for value in found:
             expect.dtype(value, dtype, f"statistics(x) with x of type {x.dtype}")
         expect.unchanged(sent, x, "x")
+        right = x.mean(axis=over(x), dtype=np.float64)
+        expect.close(found[0], right, f"the mean of statistics(x) with x of type {x.dtype}", rtol=1e-4)
 
 
 # 6.2 ---------------------------------------------------------------------------------------------
@@ -150,23 +153,29 @@ def test_forward_train_constant(submission, rng):
 def test_forward_train_manners(submission, rng):
     """BatchNorm.forward_train keeps the type, leaves x and the parameters as they are."""
     for dtype in (np.float32, np.float64):
-        layer, values, _ = norm(submission, rng, 2, dtype)
+        layer, values, eps = norm(submission, rng, 2, dtype)
         x = batch(rng, (3, 2, 2, 4), dtype)
         sent = submission.array(x)
         y = layer.forward_train(sent)
-        expect.dtype(y, dtype, f"BatchNorm.forward_train(x) with x of type {x.dtype}")
+        what = f"BatchNorm.forward_train(x) with x of type {x.dtype}"
+        expect.dtype(y, dtype, what)
         expect.unchanged(sent, x, "x")
         expect.unchanged(layer.gamma, values["gamma"], "gamma")
         expect.unchanged(layer.beta, values["beta"], "beta")
+        right = right_train(x, values["gamma"], values["beta"], eps)
+        expect.close(y, right, what, rtol=1e-3, atol=1e-4)
 
 
 @task("6.2", points=1, visibility="hint", hint="update_running is for that; forward calls both")
 def test_forward_train_leaves_the_running_statistics(submission, rng):
     """BatchNorm.forward_train does not touch the running statistics."""
-    layer, values, _ = norm(submission, rng, 3)
-    layer.forward_train(batch(rng, (4, 3)))
+    layer, values, eps = norm(submission, rng, 3)
+    x = batch(rng, (4, 3))
+    y = layer.forward_train(x)
     expect.unchanged(layer.running_mean, values["running_mean"], "running_mean")
     expect.unchanged(layer.running_var, values["running_var"], "running_var")
+    right = right_train(x, values["gamma"], values["beta"], eps)
+    expect.close(y, right, "BatchNorm.forward_train(x)")
 
 
 # 6.3 ---------------------------------------------------------------------------------------------
@@ -240,14 +249,18 @@ def test_forward_test_random(submission, rng):
 def test_forward_test_manners(submission, rng):
     """BatchNorm.forward_test keeps the type and changes neither x nor anything of the layer."""
     for dtype in (np.float32, np.float64):
-        layer, values, _ = norm(submission, rng, 2, dtype)
+        layer, values, eps = norm(submission, rng, 2, dtype)
         x = batch(rng, (3, 2), dtype)
         sent = submission.array(x)
         y = layer.forward_test(sent)
-        expect.dtype(y, dtype, f"BatchNorm.forward_test(x) with x of type {x.dtype}")
+        what = f"BatchNorm.forward_test(x) with x of type {x.dtype}"
+        expect.dtype(y, dtype, what)
         expect.unchanged(sent, x, "x")
         for name, value in values.items():
             expect.unchanged(getattr(layer, name), value, name)
+        mean, var = values["running_mean"], values["running_var"]
+        right = right_forward(x, values["gamma"], values["beta"], mean, var, eps)
+        expect.close(y, right, what, rtol=1e-3, atol=1e-4)
 
 
 # 6.5 ---------------------------------------------------------------------------------------------
@@ -343,11 +356,18 @@ def test_grad_input_numerically(submission, rng):
 )
 def test_grad_input_batch_of_one(submission, rng):
     """BatchNorm.grad_input is zero for a batch of one."""
-    layer, _, _ = norm(submission, rng, 4)
+    layer, values, eps = norm(submission, rng, 4)
     layer.forward_train(batch(rng, (1, 4)))
     dx = layer.grad_input(rng.normal(size=(1, 4)))
     expect.finite(dx, "BatchNorm.grad_input(dy) for a batch of one")
     expect.close(dx, np.zeros((1, 4)), "BatchNorm.grad_input(dy) for a batch of one", atol=1e-9)
+    x, dy = batch(rng, (2, 4)), rng.normal(size=(2, 4))
+    layer.forward_train(x)
+
+    def loss(array):
+        return np.sum(dy * right_train(array, values["gamma"], values["beta"], eps))
+
+    expect.gradient(layer.grad_input(dy), loss, x, "BatchNorm.grad_input(dy) for a batch of two, after it")
 
 
 @task("6.6", points=1, visibility="hint", hint="keep the type of dy, and what belongs to a layer in self")
@@ -395,13 +415,16 @@ def test_backward_test_random(submission, rng):
 def test_backward_test_manners(submission, rng):
     """BatchNorm.backward_test keeps the type and leaves dy as it is."""
     for dtype in (np.float32, np.float64):
-        layer, _, _ = norm(submission, rng, 3, dtype)
+        layer, values, eps = norm(submission, rng, 3, dtype)
         dy = rng.normal(size=(4, 3)).astype(dtype)
         sent = submission.array(dy)
         layer.forward_test(batch(rng, (4, 3), dtype))
         dx = layer.backward_test(sent)
-        expect.dtype(dx, dtype, f"BatchNorm.backward_test(dy) with dy of type {dy.dtype}")
+        what = f"BatchNorm.backward_test(dy) with dy of type {dy.dtype}"
+        expect.dtype(dx, dtype, what)
         expect.unchanged(sent, dy, "dy")
+        right = dy * wide(values["gamma"] / np.sqrt(values["running_var"] + eps), dy)
+        expect.close(dx, right, what, rtol=1e-3, atol=1e-4)
 
 
 # 6.8 ---------------------------------------------------------------------------------------------
@@ -431,8 +454,14 @@ def test_forward_updates(submission, rng):
         layer.forward(x)
         expect.unchanged(layer.running_mean, values["running_mean"], "running_mean")
         expect.unchanged(layer.running_var, values["running_var"], "running_var")
-        layer.forward(x, train=True)
+        y = layer.forward(x, train=True)
         same.update_running(x)
+        what = "BatchNorm.forward(x, train=True), compared with forward_train(x)"
+        expect.close(y, same.forward_train(x), what)
+        expect.shape(y, shape, what)
+        expect.that(
+            len(np.unique(y)) > 1, "BatchNorm.forward(x, train=True) gives the same number for all of x"
+        )
         for name in ("running_mean", "running_var"):
             found, right, before = getattr(layer, name), getattr(same, name), values[name]
             expect.shape(right, before.shape, f"{name} after update_running(x)")
@@ -506,8 +535,11 @@ def test_fold_manners(submission, rng):
     for dtype in (np.float32, np.float64):
         arrays = [rng.uniform(0.5, 2, size=size).astype(dtype) for size in ((3, 2), 2, 2, 2, 2, 2)]
         sent = [submission.array(array) for array in arrays]
-        for value in pair_of(submission.call("fold", *sent), "fold(…)"):
+        found = pair_of(submission.call("fold", *sent), "fold(…)")
+        for value in found:
             expect.dtype(value, dtype, f"fold(…) with arrays of type {np.dtype(dtype)}")
         names = ("weight", "bias", "gamma", "beta", "mean", "var")
         for handle, array, name in zip(sent, arrays, names, strict=True):
             expect.unchanged(handle, array, name)
+        right = arrays[0] * (arrays[2] / np.sqrt(arrays[5] + 1e-5))
+        expect.close(found[0], right, "the weight of fold(…)", rtol=1e-3, atol=1e-4)

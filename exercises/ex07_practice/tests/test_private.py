@@ -58,6 +58,8 @@ def test_confusion_matrix_manners(submission, rng):
     expect.that(found.dtype.kind in "iu", f"confusion_matrix returns {found.dtype}, expected whole numbers")
     expect.unchanged(sent[0], labels, "labels")
     expect.unchanged(sent[1], predictions, "predictions")
+    right = np.diag(counted(labels, predictions, 4))
+    expect.close(np.diag(found), right, "the diagonal of confusion_matrix(labels, predictions, 4)")
 
 
 # 7.2 ---------------------------------------------------------------------------------------------
@@ -149,6 +151,8 @@ def test_class_weights_refuses(submission, rng):
     for classes, some in ((5, labels), (3, labels[labels != 1]), (4, labels + 1)):
         what = "class_weights where a class has no example"
         expect.raises(lambda c=classes, s=some: submission.call("class_weights", s, c), "ValueError", what)
+    right = np.array([len(labels) / 3 / np.sum(labels == k) for k in range(3)])
+    expect.close(submission.call("class_weights", labels, 3), right, "class_weights where no class is empty")
 
 
 # 7.5 ---------------------------------------------------------------------------------------------

@@ -92,8 +92,10 @@ def test_smooth_example(submission, rng):
 @task("7.7", points=1, hint="compare with factor times the smallest loss until then")
 def test_usable_example(submission, rng):
     """usable gives 4 for the example: the 9 is more than four times the 2."""
-    found = submission.call("usable", np.array([4.0, 3.0, 2.0, 5.0, 9.0, 3.0]))
-    expect.equal(found, 4, "usable([4, 3, 2, 5, 9, 3])")
+    losses = np.array([4.0, 3.0, 2.0, 5.0, 9.0, 3.0])
+    expect.equal(submission.call("usable", losses), 4, "usable([4, 3, 2, 5, 9, 3])")
+    expect.equal(submission.call("usable", losses[:4]), 4, "usable([4, 3, 2, 5])")
+    expect.equal(submission.call("usable", losses, 2.0), 3, "usable([4, 3, 2, 5, 9, 3], 2)")
 
 
 @task(

@@ -1,9 +1,9 @@
 """Exercise 8: a classifier of your own layers, and the loop that trains it.
 
-The layers are those of exercise 1, in ``layers.py`` beside this file: objects with ``forward(x)`` and
-``backward(dy)``. Those with parameters have the arrays ``weight`` and ``bias``, and after a backward pass their
-gradients ``grad_weight`` and ``grad_bias``. A loss has ``forward(scores, labels)``, which returns a number, and
-``backward()``, which returns the gradient of the scores.
+The layers are those of exercises 1 and 5, in ``layers.py`` and ``convolution.py`` beside this file: objects with
+``forward(x)`` and ``backward(dy)``. Those with parameters have the arrays ``weight`` and ``bias``, and after a
+backward pass their gradients ``grad_weight`` and ``grad_bias``. A loss has ``forward(scores, labels)``, which
+returns a number, and ``backward()``, which returns the gradient of the scores.
 
 Three rules hold everywhere:
 
@@ -13,7 +13,7 @@ Three rules hold everywhere:
 """
 
 import numpy as np
-from layers import Dense, Sigmoid, SoftmaxCrossEntropy
+from layers import Dense, ReLU, Sigmoid, SoftmaxCrossEntropy
 
 # For task 8.8. They work; you may change them.
 HIDDEN = (40,)
@@ -22,7 +22,8 @@ SIZE = 20
 RATE = 1.0
 CLASSES = 10
 
-MANY = 2**31  # as many seeds there are to draw from, in task 8.7
+MANY = 2**31  # as many seeds there are to draw from, in tasks 8.7 and 8.9
+KERNEL, POOL = (3, 3), (2, 2)  # of task 8.9
 
 
 def prepare(images):
@@ -221,6 +222,55 @@ def build(inputs, hidden, classes, seed):
     for before, units, own in zip(sizes[:-1], sizes[1:], seeds, strict=True):
         layers += [Dense(before, units, seed=own), Sigmoid()]
     return Classifier(layers[:-1], SoftmaxCrossEntropy())
+    # END SOLUTION
+
+
+class Flatten:
+    """One row of numbers for each example; given. It stands between images and a dense layer."""
+
+    def forward(self, x):
+        """Return x of shape (N, C, H, W) as (N, C H W)."""
+        self._shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy):
+        """Return dy in the shape of the images."""
+        return dy.reshape(self._shape)
+
+
+def build_convolutional(shape, filters, classes, seed):
+    """Return a Classifier of images: convolution, pooling, ReLU, `Flatten`, dense, cross-entropy.
+
+    The convolution has a stride of 1 and no padding, the windows of the pooling do not overlap.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        C, H and W of the images, which need not be square.
+    filters : int
+        Feature maps.
+    classes, seed : int
+        As for `build`: the same seed gives the same weights, and both layers have random weights of their own.
+
+    Returns
+    -------
+    Classifier
+        Its forward pass takes images of shape (N, C, H, W).
+    """
+    # Imported here, so that a mistake in convolution.py costs nothing elsewhere.
+    from convolution import Conv2D, MaxPool2D
+
+    # BEGIN SOLUTION 8.9
+    # HINT Conv2D(channels, filters, KERNEL, seed=...); the stride of the pooling is 2. Five layers in all.
+    # HINT how large are the images after the convolution, and after the pooling?
+    first, last = np.random.default_rng(seed).integers(MANY, size=2)
+    rows, columns = ((size - kernel + 1) // 2 for size, kernel in zip(shape[1:], KERNEL, strict=True))
+    layers = [
+        Conv2D(shape[0], filters, KERNEL, seed=first),
+        *(MaxPool2D(POOL, 2), ReLU(), Flatten()),
+        Dense(filters * rows * columns, classes, seed=last),
+    ]
+    return Classifier(layers, SoftmaxCrossEntropy())
     # END SOLUTION
 
 

@@ -247,11 +247,18 @@ def test_predict_random(submission, rng):
 @task("8.5", points=1, visibility="hint", hint="no more than `size` examples go through the layers at a time")
 def test_predict_in_parts(submission, rng):
     """Classifier.predict sends at most `size` examples through the layers at a time."""
-    layer = submission.prop("Gain", 1.0, 0.0)
+    sizes, gains = [], rng.uniform(0.5, 2, size=3) * rng.choice([-1.0, 1.0], size=3)
+
+    def forward(x):
+        sizes.append(len(x))
+        return gains * x
+
+    layer = submission.prop("Observed", submission.callback(forward, "forward"))
     classifier = submission.new("Classifier", [layer], submission.prop("Distance"))
     x = rng.normal(size=(10, 3))
-    expect.close(classifier.predict(x, 4), x.argmax(axis=1), "Classifier.predict(x, 4)")
-    expect.equal(layer.latest(), 2, "how many examples predict(x, 4) sends through the layers at last")
+    expect.close(classifier.predict(x, 4), (gains * x).argmax(axis=1), "Classifier.predict(x, 4)")
+    what = "how many examples predict(x, 4) sends through the layers, part by part"
+    expect.equal(sizes, [4, 4, 2], what)
 
 
 # 8.6 ---------------------------------------------------------------------------------------------
@@ -309,12 +316,14 @@ def test_fit_order(submission, rng):
     classifier, parts = twin.of(submission)
     x, labels = examples(rng, 9)
     sent = submission.array(x), submission.array(labels)
-    classifier.fit(*sent, 2, 4, 0.02, submission.generator(seed))
-    generator = submission.generator(seed)
-    for _ in range(2):
+    found = classifier.fit(*sent, 2, 4, 0.02, submission.generator(seed))
+    generator, sums = submission.generator(seed), np.zeros(2)
+    for epoch in range(2):
         order = cut(submission.call("batches", 9, 4, generator), 9, 4)
         for chosen in (order[:4], order[4:8], order[8:]):
-            twin.step(x[chosen], labels[chosen], 0.02)
+            sums[epoch] += len(chosen) * twin.step(x[chosen], labels[chosen], 0.02)
+    what = "the losses of Classifier.fit, compared with steps over your own batches"
+    expect.close(losses(found), sums / 9, what, rtol=1e-4, atol=1e-5)
     twin.compare(parts, "after fit, compared with steps over your own batches")
     expect.unchanged(sent[0], x, "x")
     expect.unchanged(sent[1], labels, "labels")
@@ -414,3 +423,77 @@ def test_learn_again(submission, rng):
         scores[1], scores[0], "the scores of a second classifier from the same seed", rtol=1e-4, atol=1e-4
     )
     expect.that(not np.allclose(scores[2], scores[0], atol=1e-3), "another seed gives the same classifier")
+
+
+# 8.9 ---------------------------------------------------------------------------------------------
+
+
+CONV_NET = "build_convolutional"
+
+
+def conv_net(submission, shape, filters, classes, seed):
+    """Return a classifier that `build_convolutional` makes, with its convolution and its dense layer."""
+    what = f"{CONV_NET}({shape}, {filters}, {classes}, {seed})"
+    classifier = submission.call(CONV_NET, shape, filters, classes, seed)
+    expect.that("Classifier" in repr(classifier), f"{what} must return a Classifier")
+    layers = classifier.layers
+    expect.that(isinstance(layers, list) and len(layers) == 5, f"{what} must have 5 layers")
+    for place, name in ((0, "Conv2D"), (4, "Dense")):
+        expect.that(name in repr(layers[place]), f"{what}: a {name} is expected as layer {place}")
+    return classifier, layers[0], layers[4]
+
+
+def right_scores(x, kernels, shifts, weight, bias):
+    """Return the scores: every window by its place, then the largest of each 2 x 2, ReLU, and a matrix product."""
+    rows, columns = x.shape[2] - 2, x.shape[3] - 2
+    maps = np.empty((len(x), len(kernels), rows, columns))
+    for i, j in np.ndindex(rows, columns):
+        maps[:, :, i, j] = np.einsum("ncij,fcij->nf", x[:, :, i : i + 3, j : j + 3], kernels) + shifts
+    half = maps[:, :, : rows // 2 * 2, : columns // 2 * 2]
+    pooled = half.reshape(len(x), len(kernels), rows // 2, 2, columns // 2, 2).max(axis=(3, 5))
+    return np.maximum(pooled, 0).reshape(len(x), -1) @ weight + bias
+
+
+def surprise(scores, labels):
+    """Return the softmax cross-entropy."""
+    z = scores - scores.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]))
+
+
+@task(
+    "8.9", points=2, visibility="hint", hint="convolution, pooling, ReLU, Flatten, dense; then cross-entropy"
+)
+def test_convolutional_forward(submission, rng):
+    """The network of build_convolutional computes the right scores and the right loss, for images of any size."""
+    for shape, filters, classes in (((1, 6, 7), 2, 3), ((2, 7, 5), 3, 4)):
+        what = f"{CONV_NET}({shape}, {filters}, {classes}, seed)"
+        classifier, conv, dense = conv_net(submission, shape, filters, classes, int(rng.integers(99)))
+        numbers = filters * ((shape[1] - 2) // 2) * ((shape[2] - 2) // 2)
+        expect.shape(conv.weight, (filters, shape[0], 3, 3), f"the kernels of {what}")
+        expect.shape(dense.weight, (numbers, classes), f"the weights of the dense layer of {what}")
+        for layer, size in ((conv, filters), (dense, classes)):
+            layer.bias = rng.normal(size=size)
+        x, labels = rng.normal(size=(4, *shape)), rng.integers(0, classes, size=4)
+        right = right_scores(x, conv.weight, conv.bias, dense.weight, dense.bias)
+        expect.close(classifier.forward(x), right, f"the scores of {what}", rtol=1e-3, atol=1e-4)
+        found = classifier.step(x, labels, 0.0)
+        expect.close(found, surprise(right, labels), f"the loss of {what}", rtol=1e-3, atol=1e-4)
+
+
+@task("8.9", points=1, visibility="hint", hint="two seeds, drawn from np.random.default_rng(seed)")
+def test_convolutional_seeds(submission, rng):
+    """build_convolutional gives the same weights for the same seed, and others for another, in both layers."""
+    seed = int(rng.integers(1000))
+    one, same, other = (
+        [layer.weight for layer in conv_net(submission, (1, 6, 6), 2, 3, s)[1:]]
+        for s in (seed, seed, seed + 1)
+    )
+    for place, name in ((0, "the kernels"), (1, "the weights of the dense layer")):
+        expect.shape(one[place], ((2, 1, 3, 3), (8, 3))[place], name)
+        expect.close(same[place], one[place], f"{name} with the same seed")
+        expect.that(not np.allclose(other[place], one[place]), f"{name} are the same whatever the seed")
+    first, second = (np.ravel(array)[:18] for array in one)
+    alike = abs(np.vdot(first, second)) / np.sqrt(np.vdot(first, first) * np.vdot(second, second))
+    expect.that(
+        alike < 0.999, "both layers have the same random numbers: every layer needs a seed of its own"
+    )

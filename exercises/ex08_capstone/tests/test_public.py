@@ -157,3 +157,19 @@ def test_learn_digits(submission, rng):
         share >= 0.85,
         f"{share:.0%} of 400 digits are right, at least 85 % should be; by chance it would be 10 %",
     )
+
+
+@task("8.9", points=2, hint="section 5: the sizes after the convolution and after the pooling")
+def test_convolutional_shapes(submission, rng):
+    """build_convolutional((1, 8, 9), 3, 4, seed) makes five layers whose sizes fit."""
+    what = "build_convolutional((1, 8, 9), 3, 4, 1)"
+    classifier = submission.call("build_convolutional", (1, 8, 9), 3, 4, 1)
+    expect.that("Classifier" in repr(classifier), f"{what} must return a Classifier")
+    layers = classifier.layers
+    expect.that(isinstance(layers, list) and len(layers) == 5, f"{what} must have 5 layers")
+    for place, name in enumerate(("Conv2D", "MaxPool2D", "ReLU", "Flatten", "Dense")):
+        expect.that(name in repr(layers[place]), f"layer {place} of {what} must be a {name}")
+    expect.shape(layers[0].weight, (3, 1, 3, 3), "the weights of the convolution")
+    expect.shape(layers[4].weight, (27, 4), "the weights of the dense layer")
+    scores = classifier.forward(np.zeros((2, 1, 8, 9)))
+    expect.shape(scores, (2, 4), "the scores of two images")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree
 
@@ -43,7 +44,7 @@ def gradescope(header: Header, submission: Graded) -> dict[str, Any]:
         )
     return {
         "score": submission.points,
-        "execution_time": round(submission.seconds, 3),
+        "execution_time": round(_seconds(submission.outcomes), 3),
         "output": "\n".join(_remarks(submission)),
         "output_format": "text",
         "visibility": "visible",
@@ -100,7 +101,7 @@ def classroom(header: Header, submission: Graded) -> dict[str, Any]:
                 "test_code": "",  # the source of a test is never shown
                 "filename": "",
                 "line_no": 0,
-                "duration": round(1000 * outcome.seconds),
+                "duration": round(1000 * _seconds([outcome])),
             }
         )
     if not submission.complete:
@@ -133,8 +134,17 @@ def _counts(outcomes: list[Outcome]) -> dict[str, str]:
         "tests": str(len(outcomes)),
         "failures": str(sum(o.status not in ("passed", "error") for o in outcomes)),
         "errors": str(sum(o.status == "error" for o in outcomes)),
-        "time": f"{math.fsum(o.seconds for o in outcomes):.3f}",
+        "time": f"{_seconds(outcomes):.3f}",
     }
+
+
+def _seconds(outcomes: Iterable[Outcome]) -> float:
+    """Return the time of tests that are not hidden.
+
+    That of a hidden test stays with the staff: a submission could sleep for as long as a number it was given is large,
+    and its author would read the number here.
+    """
+    return math.fsum(o.seconds for o in outcomes if o.test.visibility != "hidden")
 
 
 def _junit_case(suite: ElementTree.Element, header: Header, outcome: Outcome) -> None:
@@ -143,7 +153,7 @@ def _junit_case(suite: ElementTree.Element, header: Header, outcome: Outcome) ->
         "testcase",
         name=line(outcome.test.title),
         classname=f"exercise{header.exercise}.task{outcome.test.task}",
-        time=f"{outcome.seconds:.3f}",
+        time=f"{_seconds([outcome]):.3f}",
     )
     if outcome.passed:
         return

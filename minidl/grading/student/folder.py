@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from minidl.files import atomic_write
-from minidl.grading.build import handout_files, reference_files
+from minidl.grading.build import earlier_files, handout_files
 from minidl.grading.finding import find_exercise, find_exercises
-from minidl.grading.spec import SPEC_FILE, Exercise, ExerciseError
+from minidl.grading.spec import SPEC_FILE, Exercise, ExerciseError, Uses
 
 LARGEST = 1_000_000  # bytes of a file that is handed in
 
@@ -149,7 +149,7 @@ def start(
     folder: Path | None = None,
     *,
     root: Path | None = None,
-    earlier: Path | None = None,
+    earlier: Sequence[Path] = (),
     ours: bool = False,
 ) -> Started:
     """Make the folder of an exercise; what a student has written is never overwritten.
@@ -162,10 +162,10 @@ def start(
         ``exNN_name`` in the current folder by default.
     root : Path, optional
         Folder of the exercises.
-    earlier : Path, optional
-        The student's folder of the exercise that this one builds on: its files are taken over.
+    earlier : sequence of Path
+        The student's folders of exercises that this one builds on: their files are taken over.
     ours : bool
-        Take the course's solution of that exercise instead.
+        Take the course's solution of what is in none of them.
 
     Raises
     ------
@@ -198,43 +198,45 @@ def start(
 
 
 def _earlier_files(
-    exercise: Exercise, files: Mapping[str, bytes], root: Path | None, earlier: Path | None, ours: bool
+    exercise: Exercise, files: Mapping[str, bytes], root: Path | None, earlier: Sequence[Path], ours: bool
 ) -> dict[str, bytes]:
-    uses = exercise.uses
-    if uses is None:
-        if earlier is not None or ours:
-            option = "--ours" if ours else "--from"
-            raise ExerciseError(
-                f"{option}: exercise {exercise.number} builds on no earlier exercise; leave it out"
-            )
-        return {}
-    number, names = int(uses.exercise), ", ".join(uses.files)
-    if earlier is not None and ours:
-        raise ExerciseError("--from and --ours exclude each other: your earlier work, or the course's")
-    if earlier is not None:
-        return {name: _copied(earlier, name, number) for name in uses.files}
-    if ours:
-        solved = reference_files(find_exercise(uses.exercise, root))
-        absent = [name for name in uses.files if name not in solved]
-        if absent:
-            raise ExerciseError(
-                f"{exercise.folder}: uses names {absent[0]}, which exercise {number} does not hand in"
-            )
-        return {name: solved[name] for name in uses.files}
-    if all(name in files for name in uses.files):
-        return {}
-    raise ExerciseError(
-        f"exercise {exercise.number} builds on {names} of exercise {number}: add --from DIR for the folder with "
-        "yours, or --ours for the course's solution"
-    )
-
-
-def _copied(earlier: Path, name: str, number: int) -> bytes:
-    path = earlier / name
-    if not path.is_file():
+    if not exercise.uses and (earlier or ours):
+        option = "--ours" if ours else "--from"
         raise ExerciseError(
-            f"--from: {path} does not exist; name the folder with your files of exercise {number}"
+            f"{option}: exercise {exercise.number} builds on no earlier exercise; leave it out"
         )
+    found: dict[str, bytes] = {}
+    left = [uses for uses in exercise.uses if any(name not in files for name in uses.files)]
+    for folder in earlier:
+        here = [uses for uses in left if all((folder / name).is_file() for name in uses.files)]
+        if not here:
+            raise ExerciseError(_nothing_there(folder, exercise, left))
+        left = [uses for uses in left if uses not in here]
+        found |= {name: _copied(folder / name) for uses in here for name in uses.files}
+    if left and not ours:
+        raise ExerciseError(
+            f"exercise {exercise.number} builds on {_named(left)}: add --from DIR for each folder with yours, or "
+            "--ours for the course's solution of what you do not have"
+        )
+    for uses in left:
+        found |= earlier_files(exercise, uses, root)
+    return found
+
+
+def _nothing_there(folder: Path, exercise: Exercise, left: Sequence[Uses]) -> str:
+    """Return what is wrong with a folder of earlier work that has nothing to take over."""
+    if not folder.is_dir():
+        return f"--from: {folder}: there is no such folder; name the one with your earlier files"
+    if not left:
+        return f"--from: {folder}: nothing more is needed from here; leave it out"
+    return f"--from: {folder} has none of what exercise {exercise.number} still needs: {_named(left)}"
+
+
+def _named(uses: Sequence[Uses]) -> str:
+    return ", ".join(f"{' and '.join(one.files)} of exercise {int(one.exercise)}" for one in uses)
+
+
+def _copied(path: Path) -> bytes:
     content = path.read_bytes()
     parse(content, str(path))
     return content

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from minidl.grading.runner import Result, score
 from minidl.grading.spec import Exercise, tidy
@@ -51,16 +52,25 @@ def report(exercise: Exercise, results: Sequence[Result], level: str) -> str:
 def summary(exercise: Exercise, results: Sequence[Result]) -> list[str]:
     """Return the last lines: points, and what to do next."""
     got, most = score(results)
-    left = tidy(exercise.points - most)
-    line = f"{got} of {most} points of the public tests."
-    if left > 0:
-        line += f" The exercise has {exercise.points}; {left} more come from tests you do not have."
+    run = {result.task for result in results}
+    tasks = [spec for spec in exercise.tasks if spec.id in run]
+    whole = len(tasks) == len(exercise.tasks)
+    points = tidy(sum(spec.points for spec in tasks))
+    line = f"{got} of {most} points of the public tests{'' if whole else ' of ' + _tasks(run)}."
+    if points > most:
+        what = "The exercise has" if whole else "It has" if len(tasks) == 1 else "They have"
+        line += f" {what} {points}; {tidy(points - most)} more come from tests you do not have."
     lines = [line]
     bad = [result for result in results if not result.passed]
     if bad:
         first = next((result for result in bad if result.status != "not_done"), bad[0])
         lines.append(f"Next: task {first.task}, {exercise.task(first.task).title}.")
     return lines
+
+
+def _tasks(ids: Iterable[str]) -> str:
+    names = sorted(ids)
+    return f"task{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
 def _task(heading: str, results: Sequence[Result]) -> list[str]:
@@ -96,12 +106,14 @@ def _indented(text: str, depth: int) -> list[str]:
     lines = []
     for line in text.splitlines():
         inner = len(line) - len(line.lstrip())
+        # A shape or an index stays in one piece: textwrap breaks at plain spaces alone.
+        whole = re.sub(r"[(\[][\d, ]{,40}[)\]]", lambda found: found[0].replace(" ", "\u00a0"), line)
         lines += textwrap.wrap(
-            line,
+            whole,
             _WIDTH,
             initial_indent=" " * depth,
             subsequent_indent=" " * (depth + inner + 2),
             break_long_words=False,
             break_on_hyphens=False,
         ) or [""]
-    return lines
+    return [line.replace("\u00a0", " ") for line in lines]

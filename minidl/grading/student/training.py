@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from minidl.data import DataSet, Loader
+from minidl.errors import ConfigError
 from minidl.experiments import vocabulary
-from minidl.experiments.ladder import CLASSES, INPUT_SHAPE, build_model
+from minidl.experiments.ladder import CLASSES, INPUT_SHAPE, build_model, find_rung
 from minidl.expressions import build
-from minidl.grading.spec import ExerciseError
+from minidl.grading.spec import Exercise, ExerciseError
 from minidl.grading.student.adapters import StudentLayer, StudentLoss, StudentOptimizer, student_classes
 from minidl.grading.student.folder import Work
 from minidl.grading.train_plan import TrainPlan
@@ -22,6 +24,8 @@ from minidl.losses import SoftmaxCrossEntropy
 from minidl.training import Trainer
 from minidl.training.callbacks import Callback
 
+# Of a network with convolutions that is not the exercise's own; a student's take their time.
+CONVOLVED_IMAGES, CONVOLVED_EPOCHS = 2000, 3
 VALIDATION = 2000  # images; the difference that matters is that to our own layers on the same images
 
 
@@ -109,6 +113,36 @@ def plan_of(work: Work) -> TrainPlan:
     return work.exercise.train
 
 
+def another_network(plan: TrainPlan, exercise: Exercise, rung: str | None, model: str | None) -> TrainPlan:
+    """Return the plan with another network: a rung of the progression, or a model as text.
+
+    Raises
+    ------
+    ConfigError
+        If both are given, there is no such rung, or the exercise does not train rungs.
+    """
+    if rung is not None and model is not None:
+        raise ConfigError("--rung and --model both name a network; give one of them")
+    if rung is not None:
+        if not plan.rung:
+            raise ConfigError(
+                f"--rung: exercise {exercise.number} trains a network of its own; choose another with --model"
+            )
+        chosen = find_rung(rung)
+        plan = dataclasses.replace(plan, rung=rung, update=f"SGD(lr={chosen.eta:g})")
+        return _fewer_images(plan) if chosen.convolutions else plan
+    if model is None:
+        return plan
+    plan = dataclasses.replace(plan, rung="", model=model)
+    return _fewer_images(plan) if "Conv2D" in model else plan
+
+
+def _fewer_images(plan: TrainPlan) -> TrainPlan:
+    """Return a plan that ends within minutes although a student's convolutions are in the network."""
+    images, epochs = min(plan.images, CONVOLVED_IMAGES), min(plan.epochs, CONVOLVED_EPOCHS)
+    return dataclasses.replace(plan, images=images, epochs=epochs)
+
+
 def compare(
     work: Work,
     data: DataSet,
@@ -116,6 +150,8 @@ def compare(
     images: int | None = None,
     epochs: int | None = None,
     seed: int = 0,
+    rung: str | None = None,
+    model: str | None = None,
 ) -> Comparison:
     """Train the student's classes and ours, in double precision.
 
@@ -126,6 +162,9 @@ def compare(
     images, epochs : int, optional
         Those of the exercise by default.
     seed : int
+    rung, model : str, optional
+        Another network than the exercise's: a rung of the progression, trained with the learning rate of the rung,
+        or a model as text, as in ``minidl train --model``.
 
     Raises
     ------
@@ -134,20 +173,21 @@ def compare(
     DivergenceError
         If a loss becomes NaN or infinite.
     """
-    plan = plan_of(work)
+    plan = another_network(plan_of(work), work.exercise, rung, model)
     work.sources()
     images = min(images or plan.images, len(data.train))
     epochs = epochs or plan.epochs
-    with student_classes(work.folder, work.exercise.handed_in, plan.classes) as classes:
-        yours = _Run(plan, data, images, seed)
+    yours = _Run(plan, data, images, seed)
+    names = plan.classes_for(type(layer).__name__ for layer in yours.model.layers)
+    if not names:
+        raise ConfigError(f"--model {plan.model}: none of its layers is one that you write in this exercise")
+    with student_classes(work.folder, work.exercise.handed_in, names) as classes:
         yours.put_in(work.folder, classes)
         yours_curve = yours.train(epochs)
     ours = _Run(plan, data, images, seed)
     random = any(isinstance(layer, Dropout) for layer in ours.model.layers)
     text = plan.model or f"rung {plan.rung}"
-    return Comparison(
-        yours_curve, ours.train(epochs), plan.classes, text, images, epochs, plan.batch_size, random
-    )
+    return Comparison(yours_curve, ours.train(epochs), names, text, images, epochs, plan.batch_size, random)
 
 
 class _Run:

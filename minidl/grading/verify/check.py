@@ -75,7 +75,7 @@ class Context:
     options: Options
     server: Any = None
 
-    def hurried(self, seconds: float = 3.0) -> Exercise:
+    def hurried(self, seconds: float = 6.0) -> Exercise:
         """Return the exercise with less time for a test: a mutant that hangs need not be waited for."""
         limits = Limits(min(seconds, self.exercise.limits.seconds), self.exercise.limits.memory_mb)
         return dataclasses.replace(self.exercise, limits=limits)
@@ -108,7 +108,7 @@ def verify(
 
 
 def _checks(exercise: Exercise, options: Options) -> Iterator[Check]:
-    from minidl.grading.verify import mistakes, reference, static
+    from minidl.grading.verify import lazy, mistakes, reference, static
 
     name = "description, points and tests"
     try:
@@ -130,6 +130,7 @@ def _checks(exercise: Exercise, options: Options) -> Iterator[Check]:
         yield reference.check_in_process(context)
         yield reference.check_agreement(context)
         yield reference.check_skeleton(context)
+        yield lazy.check_lazy(context)
         yield mistakes.check_mutants(context)
         if options.mutants:
             yield mistakes.check_automatic(context)

@@ -26,11 +26,11 @@ from minidl.grading.worker.errors import (
 from minidl.grading.worker.level import LEVELS, MEANING, choose, isolation_level
 from minidl.grading.worker.local import LocalSubmission
 from minidl.grading.worker.opening import open_submission
-from minidl.grading.worker.remote import RemoteFunction, RemoteMethod, RemoteObject, RemoteValue
+from minidl.grading.worker.remote import Callback, RemoteFunction, RemoteMethod, RemoteObject, RemoteValue
 from minidl.grading.worker.server import ForkServer
 
 __all__ = [
-    "Channel", "ForkServer", "IsolationError", "LEVELS", "LocalSubmission", "MEANING", "RemoteFunction",
+    "Callback", "Channel", "ForkServer", "IsolationError", "LEVELS", "LocalSubmission", "MEANING", "RemoteFunction",
     "RemoteMethod", "RemoteObject", "RemoteValue", "StudentError", "Submission", "SubmissionError",
     "SurfaceError", "WorkerDied", "WorkerError", "WorkerTimeout", "choose", "isolation_level", "open_submission",
 ]  # fmt: skip

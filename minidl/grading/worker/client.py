@@ -21,6 +21,7 @@ from minidl.grading.worker.errors import StudentError, SurfaceError, WorkerDied,
 from minidl.grading.worker.inside.values import Unsupported, decode, encode
 from minidl.grading.worker.inside.wire import FrameError
 from minidl.grading.worker.remote import (
+    Callback,
     RemoteFunction,
     RemoteMethod,
     RemoteObject,
@@ -60,6 +61,8 @@ class Submission:
         self._channel = channel
         self._count_elsewhere = count
         self._then = then
+        self._callbacks: list[Callable[..., Any]] = []
+        self._answering = False
         self.calls: list[str] = []  # of this test, as a message names them: "Dense.forward(float64 (5, 4))"
 
     def __enter__(self) -> Submission:
@@ -119,6 +122,23 @@ class Submission:
         """Return a declared function, to be called or handed to the submission as an argument."""
         self._declared(name, self._exercise.functions, "function")
         return RemoteFunction(self, name)
+
+    def callback(self, function: Callable[..., Any], name: str = "f") -> Callback:
+        """Return a function of the test to be handed to the submission, as an argument or into an object of props.py.
+
+        It runs here, in the grader, so that a test knows how often and with what it was called: the submission can
+        keep no record of its own, and forge none. What it gets was made by the submission: it must not rely on
+        types or shapes, nor keep all of it. An exception that it raises is raised where it was called.
+
+        Parameters
+        ----------
+        function : callable
+            Gets and returns plain values. It cannot call the submission.
+        name : str
+            For messages.
+        """
+        self._callbacks.append(function)
+        return Callback(len(self._callbacks) - 1, name)
 
     def array(self, values: Any) -> RemoteValue:
         """Put an array into the worker. It can be an argument of calls, and read again after them."""
@@ -192,6 +212,10 @@ class Submission:
         keep : bool
             Leave the result in the worker, and return a `RemoteValue`.
         """
+        if self._answering:
+            raise ConfigError(
+                f"{call}: a callback runs while the submission waits for it, and cannot call it"
+            )
         arrays: list[np.ndarray] = []
         if operation in ("new", "method", "call"):
             self.calls.append(call)
@@ -199,7 +223,7 @@ class Submission:
             request = {"op": operation, "operands": encode(operands, arrays, self._refer)}
             if keep:
                 request["keep"] = True
-            header, answer = self._channel.ask(request, arrays, call)
+            header, answer = self._channel.ask(request, arrays, call, self._called)
         except Unsupported as error:
             raise ConfigError(f"{call}: the test passes {error}, which cannot be sent") from None
         except FrameError as error:  # too large: an answer that the test hands on
@@ -213,11 +237,32 @@ class Submission:
             raise StudentError("BadAnswer", plain(str(header["refused"]))[:2000], call=call)
         raise self._error(header.get("error"), call)
 
+    def _called(
+        self, header: dict[str, Any], arrays: list[np.ndarray]
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Carry out a call of a callback; whatever the submission sends, it is no more than a call."""
+        number = header["callback"]
+        operands = decode(header.get("operands"), arrays, self._resolve, _ROOM)
+        good = type(number) is int and 0 <= number < len(self._callbacks)
+        if not good or not isinstance(operands, list) or [*map(type, operands)] != [tuple, dict]:
+            raise FrameError("a call of a function that does not exist")
+        out: list[np.ndarray] = []
+        self._answering = True
+        try:
+            value = self._callbacks[number](*operands[0], **operands[1])
+            return {"value": encode(value, out, self._refer)}, out
+        except Exception as error:
+            return {"raised": plain(f"{type(error).__name__}: {error}")[:500]}, []
+        finally:
+            self._answering = False
+
     def _refer(self, value: Any) -> dict[str, Any] | None:
         if isinstance(value, RemoteObject | RemoteValue):
             return {"h": value._number}
         if isinstance(value, RemoteMethod):
             return {"m": [value.owner._number, value.name]}
+        if isinstance(value, Callback):
+            return {"c": [value.number, value.name]}
         return {"f": value.name} if isinstance(value, RemoteFunction) else None
 
     def _resolve(self, tag: str, number: Any, tree: dict[str, Any]) -> Any:

@@ -86,6 +86,16 @@ class RemoteFunction:
         return [self.name, args, kwargs], f"{self.name}({arguments_text(args, kwargs)})"
 
 
+class Callback:
+    """A function of the test, which runs in the grader: what the submission calls it with comes as plain values."""
+
+    __slots__ = ("name", "number")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+
+
 class RemoteValue:
     """A value kept in the worker: an array that calls may write into, or a result that is not sent."""
 
@@ -118,7 +128,7 @@ def value_text(value: Any) -> str:
         return f"{value._class} object"
     if isinstance(value, RemoteMethod):
         return f"{value.owner._class}.{value.name}"
-    if isinstance(value, RemoteFunction):
+    if isinstance(value, RemoteFunction | Callback):
         return value.name
     if isinstance(value, RemoteValue):
         return "array"

@@ -202,10 +202,19 @@ def work(
     _write(replies, pack({"broken": host} if isinstance(host, str) else {}, []))
     if isinstance(host, str):
         return
+    mark: dict[str, Any] = {}
+
+    def call_back(
+        header: dict[str, Any], numbers: list[np.ndarray]
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        _write(replies, pack({**header, **mark}, numbers))
+        return read_frame(read_into)
+
+    host.call_back = call_back
     while True:
         request, arrays = read_frame(read_into)
-        answer, out = host.answer(request, arrays)
         mark = {"id": request["id"], "nonce": request["nonce"]}
+        answer, out = host.answer(request, arrays)
         try:
             pieces = pack({**answer, **mark}, out)
         except FrameError as error:
