@@ -12,7 +12,9 @@ from minidl.cli.demo import DEMOS
 from minidl.cli.main import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "demos.md"
-CONCEPTS = [demo for demo in DEMOS if demo.module.startswith("minidl.experiments.concepts.")]
+CONCEPTS = [
+    demo for demo in DEMOS if demo.module.startswith("minidl.experiments.concepts.") and demo.needs_data
+]
 
 
 @pytest.mark.parametrize("demo", CONCEPTS, ids=lambda demo: demo.name)

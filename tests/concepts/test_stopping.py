@@ -87,3 +87,26 @@ def test_the_picture_draws_what_it_is_given():
     assert len(stopping_plot(curves, (2, 1)).axes[0].lines) == 2
     with pytest.raises(ShapeError, match="stopping_plot: a has costs of shape"):
         stopping_plot({"a": (np.zeros(3), np.zeros(2))}, (1, 1))
+
+
+def test_the_book_s_curve_has_the_book_s_marks():
+    """The marks were noted by themselves; the curve is a part of the published one."""
+    curve = {epoch: (cost, accuracy) for epoch, cost, accuracy in stopping.BOOK_CURVE}
+    assert [(epoch, curve[epoch][0]) for epoch, _ in stopping.BOOK_COST] == list(stopping.BOOK_COST)
+    assert min(cost for cost, _ in curve.values()) == stopping.BOOK_COST[0][1]
+    assert max(accuracy for _, accuracy in curve.values()) <= stopping.BOOK_ACCURACY[1][1]
+    assert list(curve) == sorted(curve) and max(curve) == stopping.BOOK_EPOCHS
+
+
+def test_the_book_s_curve_is_drawn():
+    pytest.importorskip("matplotlib")
+    ours = (np.array([2.0, 1.5]), np.array([60.0, 70.0]))
+    figure = stopping_plot({"a": ours}, (2, 2), book_curve=[(1, 2.5, 50.0), (2, 1.75, 65.0)])
+    above, below = figure.axes
+    drawn = [
+        line.get_ydata().tolist()
+        for axes in (above, below)
+        for line in axes.lines
+        if line.get_label() == "the book"
+    ]
+    assert drawn == [[2.5, 1.75], [50.0, 65.0]]

@@ -189,7 +189,7 @@ def run(data: DataSet, out: Path, *, seed: int = 0, plan: Plan | None = None) ->
          for (name, degree, points), hits in zip(BOARDS, boards, strict=True)],
         np.array(plan.widths),
         found[:3],
-        title=f"Bias and variance: polynomials, and networks on {plan.images:,} images of {data.title}",
+        title=f"Bias and variance: networks on {plan.images:,} images of {data.title}",
     )  # fmt: skip
     write_results(out, {"bias-variance": figure}, "bias-variance", facts)
     return "\n".join([table(plan, boards, found), "", conclusion(plan, boards, found)])

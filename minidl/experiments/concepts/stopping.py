@@ -37,6 +37,16 @@ from minidl.training import EarlyStopping, evaluate
 BOOK_IMAGES, BOOK_EPOCHS = 1000, 400
 BOOK_COST = ((15, 1.203), (400, 1.773))  # epoch, cost: the minimum and the end
 BOOK_ACCURACY = ((281, 82.21), (375, 82.27))  # epoch, per cent: the second is the best
+# Epoch, cost and accuracy (per cent) of the book's training without a penalty, some of its 400 epochs rounded:
+# fig/overfitting.json of its repository (M. Nielsen, MIT licence).
+BOOK_CURVE = (
+    (1, 2.076, 58.87), (2, 1.823, 65.05), (3, 1.664, 69.7), (4, 1.491, 72.71), (5, 1.463, 74.33),
+    (7, 1.327, 77.1), (10, 1.235, 78.99), (15, 1.203, 80.46), (20, 1.228, 81.07), (25, 1.259, 81.16),
+    (30, 1.258, 81.26), (40, 1.3, 81.65), (50, 1.349, 81.45), (70, 1.424, 81.52), (100, 1.505, 81.73),
+    (130, 1.556, 81.95), (160, 1.597, 81.9), (190, 1.628, 81.92), (220, 1.656, 81.91),
+    (250, 1.68, 82.09), (280, 1.703, 82.23), (310, 1.723, 82.17), (340, 1.741, 82.2),
+    (370, 1.758, 82.23), (400, 1.773, 82.23),
+)  # fmt: skip
 BOOK_BEST_WITH_PENALTY = 87.10  # per cent; the epoch is not known
 SETTLED = 0.1  # points below the best accuracy
 
@@ -180,13 +190,19 @@ def run(data: DataSet, out: Path, *, seed: int = 0, plan: Plan | None = None) ->
             "lowest_cost_at": penalised.lowest,
             "settled_at": penalised.settled,
         },
-        "book": {"cost": BOOK_COST, "accuracy": BOOK_ACCURACY, "best_with_penalty": BOOK_BEST_WITH_PENALTY},
+        "book": {
+            "cost": BOOK_COST,
+            "accuracy": BOOK_ACCURACY,
+            "best_with_penalty": BOOK_BEST_WITH_PENALTY,
+            "curve": BOOK_CURVE,
+        },
     }
     names = ("no penalty", f"L2, λ = {plan.penalty:g}")
     figure = stopping_plot(
         {names[0]: (plain.cost, plain.accuracy), names[1]: (penalised.cost, penalised.accuracy)},
         (plain.lowest, plain.settled),
         book=(BOOK_COST, BOOK_ACCURACY, BOOK_BEST_WITH_PENALTY) if compared else None,
+        book_curve=BOOK_CURVE if compared else None,
         title=f"Cost and accuracy: {trained:,} training images, {data.title}",
     )
     write_results(out, {"stopping": figure}, "stopping", facts)

@@ -23,6 +23,7 @@ def stopping_plot(
     moments: tuple[int, int],
     *,
     book: Published | None = None,
+    book_curve: Sequence[tuple[int, float, float]] | None = None,
     title: str = "",
 ) -> Figure:
     """Draw cost and accuracy over the epochs.
@@ -35,6 +36,8 @@ def stopping_plot(
         Epochs of the lowest cost and of the settled accuracy, counted from 1; drawn as lines.
     book : (costs, accuracies, best), optional
         Published pairs of epoch and value, and an accuracy whose epoch is not known.
+    book_curve : sequence of (epoch, cost, accuracy), optional
+        Published curves, drawn thin behind ours.
     title : str
 
     Returns
@@ -73,9 +76,17 @@ def stopping_plot(
     best = max(float(values.max()) for values in known)
     reach = max(10.0, 1.3 * (best - float(known[0][moments[0] - 1])))
     below.set_ylim(best - reach, best + 0.2 * reach)
+    if book_curve is not None:
+        for axes, column in ((above, 1), (below, 2)):
+            points = [point[column] for point in book_curve]
+            epochs = [point[0] for point in book_curve]
+            axes.plot(epochs, points, ":", color=INK, linewidth=0.9, zorder=1, label="the book")
     if book is not None:
         _draw_book(above, below, book)
-    above.legend(fontsize=TICK_SIZE, frameon=False, loc="upper left", bbox_to_anchor=(0.12, 1.0), ncols=3)
+    above.legend(
+        fontsize=TICK_SIZE, frameon=False, loc="upper left", bbox_to_anchor=(0.12, 1.0), ncols=4,
+        columnspacing=1.2, handlelength=1.8,
+    )  # fmt: skip
     return figure
 
 
@@ -88,7 +99,7 @@ def _draw_book(above: Axes, below: Axes, book: Published) -> None:
         "markerfacecolor": "none",
         "markeredgecolor": INK,
     }
-    above.plot(*zip(*costs, strict=True), label="the book (test images)", **style)
+    above.plot(*zip(*costs, strict=True), label="its marks (test images)", **style)
     below.plot(*zip(*accuracies, strict=True), **style)
     below.axhline(best, color=MUTED, linewidth=0.9)
     below.annotate(f"the book's best with λ = 0.1: {best:.2f} %", (0.01, best), xycoords=("axes fraction", "data"),
