@@ -17,8 +17,8 @@ def add_parser(subparsers: Any) -> None:
         description=(
             "Compare groups of finished runs. A group is NAME=RUN,RUN,...; runs without names are put together if "
             "they differ in nothing but the seed. RUN may also be a folder of runs, such as minidl train --seeds 5 "
-            "leaves. What is compared is on record in the folders: the validation accuracy, or with --split test "
-            "that of an earlier minidl evaluate --split test; the vault stays shut."
+            "or --folds 5 leaves. What is compared is on record in the folders: the validation accuracy, or with "
+            "--split test that of an earlier minidl evaluate --split test; the vault stays shut."
         ),
         allow_abbrev=False,
     )
@@ -36,10 +36,11 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--test",
-        choices=("welch", "student", "paired", "permutation", "mcnemar"),
+        choices=("welch", "student", "paired", "permutation", "folds", "mcnemar"),
         help=(
             "t-test for unequal variances (default) or equal ones, t-test of pairs of the same seed, permutation "
-            "test; mcnemar compares two single networks image by image"
+            "test; folds (the default for cross-validations) compares fold by fold and allows for the training "
+            "images that folds share; mcnemar compares two single networks image by image"
         ),
     )
     parser.add_argument(

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from minidl.data import DataSet
+    from minidl.data.sources import Source
 
 FETCHABLE = ("mnist", "fashion", "kmnist")
 WRITERS = "qmnist"  # no images: who wrote those of MNIST
@@ -94,13 +95,10 @@ def _fetch(args: argparse.Namespace) -> int:
     from minidl.data.datasets import read_folder
     from minidl.data.fetch import fetch
     from minidl.data.places import download_folder, find_folder
-    from minidl.data.sources import source
-    from minidl.errors import ConfigError, DataError
+    from minidl.errors import DataError
 
-    if "digits" in args.names:
-        raise ConfigError("'digits' needs no download: it comes with scikit-learn (pip install scikit-learn)")
     names = args.names or ["mnist"]
-    sets = [source(name) for name in names if name != WRITERS]
+    sets = _with_files(names)
     if WRITERS in names:
         _writers(args.data_dir, fetch=True)
     for known in sets:
@@ -124,11 +122,11 @@ def _verify(args: argparse.Namespace) -> int:
     from minidl.data.datasets import read_folder
     from minidl.data.fetch import UnavailableError
     from minidl.data.places import find_folder, search_folders
-    from minidl.data.sources import SOURCES, source
+    from minidl.data.sources import SOURCES
 
     searched = ", ".join(map(str, search_folders(args.data_dir)))
     found = 0
-    sets = [source(name) for name in args.names if name != WRITERS]
+    sets = _with_files(args.names)
     if WRITERS in args.names:
         _writers(args.data_dir, fetch=False)
         found += 1
@@ -150,6 +148,20 @@ def _verify(args: argparse.Namespace) -> int:
             f"no data set is in any of the folders searched ({searched}); fetch one with `minidl data fetch`"
         )
     return 0
+
+
+def _with_files(names: list[str]) -> list[Source]:
+    """Return the data sets of images among the names, refusing what has no files to fetch or to check."""
+    from minidl.data.sources import SOURCES
+    from minidl.errors import ConfigError
+
+    if "digits" in names:
+        raise ConfigError("'digits' needs no download: it comes with scikit-learn (pip install scikit-learn)")
+    unknown = next((name for name in names if name not in (*FETCHABLE, WRITERS)), None)
+    if unknown is not None:
+        choices = ", ".join((*FETCHABLE, WRITERS))
+        raise ConfigError(f"unknown data set {unknown!r}: choose one of {choices}")
+    return [SOURCES[name] for name in names if name != WRITERS]
 
 
 def _writers(data_dir: Path | None, *, fetch: bool) -> None:

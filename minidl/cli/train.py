@@ -78,10 +78,15 @@ def add_parser(subparsers: Any) -> None:
         "--seeds", type=int, metavar="N", help="train N times, with seeds 0 to N-1: mean and scatter"
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="with --seeds: so many at once (default: one a core)"
+        "--folds", type=int, metavar="K", help="cross-validation: train K times, each fold validates once"
     )
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="with --seeds: train on the workers of this Dask scheduler"
+        "--jobs", type=int, metavar="N", help="with --seeds or --folds: so many at once (default: one a core)"
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="with --seeds or --folds: train on the workers of this Dask scheduler",
     )
     parser.add_argument("--keys", action="store_true", help="print every key of the TOML file, and stop")
     parser.add_argument(
@@ -110,47 +115,56 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0."""
     from minidl.experiments.config_file import config_from, key_table, merge, read_table, to_toml
-    from minidl.experiments.repeat import is_repetition, read_repetition
-    from minidl.experiments.training_run import default_folder, prepare, read_config, require_new
-    from minidl.training.run_folder import RunFolder
+    from minidl.experiments.repetition import Repetition
+    from minidl.experiments.training_run import default_folder, prepare, require_new
 
     if args.keys:
         print(key_table())
         return 0
     settings = _settings(args)
-    _check_seeds(args)
-    if args.resume is not None and is_repetition(args.resume):
-        config, seeds = read_repetition(args.resume)
-        return _repeat(config, seeds, args.resume, args, _only_data_dir(args))
+    _check_repetition(args)
     if args.resume is not None:
-        data_dir = _only_data_dir(args)
-        config = read_config(args.resume)
-        folder, resume = args.resume, True
-        # A run killed before its first checkpoint begins anew.
-        prepared = prepare(config, data_dir=data_dir, resume=RunFolder(folder).last.exists())
-    else:
-        where = str(args.config) if args.config is not None else ""
-        table = {} if args.config is None else read_table(args.config)
-        config_from(table, where)  # first alone, so that an error in the file is said to be there
-        config = config_from(merge(table, settings))
-        if config.training.out is not None:
-            require_new(Path(config.training.out))
-        if args.seeds is not None and not args.dry_run:
-            seeds = [config.training.seed + index for index in range(args.seeds)]
-            place = config.training.out
-            return _repeat(config, seeds, None if place is None else Path(place), args)
-        prepared = prepare(config)
-        if args.dry_run:
-            print(to_toml(prepared.config), end="")
-            return 0
-        resume = False
-        out = prepared.config.training.out
-        folder = Path(out) if out is not None else default_folder(prepared.config)
-        if args.seeds is not None:
-            return _repeat(
-                config, [config.training.seed + index for index in range(args.seeds)], folder, args
+        return _resume(args)
+    where = str(args.config) if args.config is not None else ""
+    table = {} if args.config is None else read_table(args.config)
+    config_from(table, where)  # first alone, so that an error in the file is said to be there
+    table = merge(table, settings)
+    config = config_from(table)
+    place = None if config.training.out is None else Path(config.training.out)
+    if place is not None:
+        require_new(place)
+    if args.seeds is not None or args.folds is not None:
+        seeds = tuple(config.training.seed + index for index in range(args.seeds or 1))
+        plan = Repetition(config, seeds, args.folds)
+        return _repeat(plan, place, args, choose_split="split" not in table.get("data", {}))
+    prepared = prepare(config)
+    if args.dry_run:
+        print(to_toml(prepared.config), end="")
+        return 0
+    return _train(prepared, place or default_folder(prepared.config), resume=False)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    from minidl.errors import ConfigError
+    from minidl.experiments.repetition import is_repetition, read_repetition
+    from minidl.experiments.training_run import prepare, read_config
+    from minidl.training.run_folder import RunFolder
+
+    data_dir = _only_data_dir(args)
+    if is_repetition(args.resume):
+        return _repeat(read_repetition(args.resume), args.resume, args, data_dir)
+    device = getattr(args, "training.device")
+    for option, value in (("--jobs", args.jobs), ("--cluster", args.cluster)):
+        if value is not None:
+            raise ConfigError(
+                f"{args.resume}: {option} is for several trainings, and this is one; leave it out"
             )
-    return _train(prepared, folder, resume)
+    config = read_config(args.resume)
+    if device is not None:
+        config = config.with_values(training__device=device)
+    # A run killed before its first checkpoint begins anew.
+    prepared = prepare(config, data_dir=data_dir, resume=RunFolder(args.resume).last.exists())
+    return _train(prepared, args.resume, resume=True)
 
 
 def _train(prepared: Any, folder: Path, resume: bool) -> int:
@@ -172,30 +186,49 @@ def _train(prepared: Any, folder: Path, resume: bool) -> int:
     return 0
 
 
-def _check_seeds(args: argparse.Namespace) -> None:
+def _check_repetition(args: argparse.Namespace) -> None:
     from minidl.errors import ConfigError
 
-    for option, value in (("--seeds", args.seeds), ("--jobs", args.jobs)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{option} must be at least 1, got {value}")
-    if args.seeds is None and args.resume is None:
+    for option, value, least in (
+        ("--seeds", args.seeds, 1),
+        ("--folds", args.folds, 2),
+        ("--jobs", args.jobs, 1),
+    ):
+        if value is not None and value < least:
+            raise ConfigError(f"{option} must be at least {least}, got {value}")
+    if args.seeds is None and args.folds is None and args.resume is None:
         for option, value in (("--jobs", args.jobs), ("--cluster", args.cluster)):
             if value is not None:
                 raise ConfigError(
-                    f"{option} is for several trainings; give --seeds N as well, or leave it out"
+                    f"{option} is for several trainings; give --seeds N or --folds K as well, or leave it out"
                 )
+    if args.jobs is not None and args.cluster is not None:
+        raise ConfigError("--cluster has as many trainings at once as it has workers; leave out --jobs")
 
 
 def _repeat(
-    config: Any, seeds: list[int], folder: Path | None, args: argparse.Namespace, data_dir: Path | None = None
+    plan: Any,
+    folder: Path | None,
+    args: argparse.Namespace,
+    data_dir: Path | None = None,
+    *,
+    choose_split: bool = False,
 ) -> int:
-    from minidl.experiments.repeat import repeat, repetition_text
+    from minidl.experiments.config_file import to_toml
+    from minidl.experiments.repeat import ready, repeat, repetition_text
     from minidl.parallel import available_cores
 
-    jobs = args.jobs or max(1, available_cores() // (config.training.threads or 1))
-    runs = repeat(config, seeds, folder, jobs=jobs, cluster=args.cluster, data_dir=data_dir)
+    if args.dry_run:
+        print(to_toml(ready(plan, choose_split=choose_split)[0].config), end="")
+        return 0
+    jobs = args.jobs or max(1, available_cores() // (plan.config.training.threads or 1))
+    options = {"jobs": jobs, "cluster": args.cluster, "data_dir": data_dir}
+    runs = repeat(plan, folder, choose_split=choose_split, **options)
     print("\n" + repetition_text(runs))
     name = shlex.quote(str(runs[0].folder.parent))
+    if plan.folds is not None:
+        print(f"minidl compare {name} OTHER compares this with the same folds of another training")
+        return 0
     print(
         f"minidl compare {name} OTHER compares this with another training, minidl ensemble {name} lets them vote"
     )
@@ -249,15 +282,23 @@ def _number(option: str, text: str) -> int:
 
 
 def _only_data_dir(args: argparse.Namespace) -> Path | None:
-    """Return --data-dir, the one option that --resume leaves room for: the files may have moved."""
+    """Return --data-dir, which --resume leaves room for, as for --device: files may have moved, and runs may."""
     from minidl.errors import ConfigError
+    from minidl.experiments.repetition import is_repetition
 
     given = _given(args)
     found = given.pop("data.dir", None)
+    if not is_repetition(args.resume):
+        given.pop("training.device", None)
     others = [option for option, _ in given.values()]
     others += [
         option
-        for option, set_ in (("--config", args.config), ("--dry-run", args.dry_run), ("--seeds", args.seeds))
+        for option, set_ in (
+            ("--config", args.config),
+            ("--dry-run", args.dry_run),
+            ("--seeds", args.seeds),
+            ("--folds", args.folds),
+        )
         if set_
     ]
     if others:

@@ -20,6 +20,7 @@ from minidl.errors import ConfigError
 from minidl.random import Seeds
 
 SPLITS = ("lecture", "random", "stratified", "writers")
+STRATIFIED = ("stratified", "writers")
 # Not the seed of the run: runs that are compared have to be validated on the same images.
 SEEDS = Seeds(0, ("split",))
 
@@ -62,30 +63,61 @@ def resplit(
     DataError
         If QMNIST's labels cannot be had, or do not fit.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    _require_split(data, split)
     which = None if fold is None else parse_fold(fold)
-    if split == "lecture" and which is None:
-        return data
-    if split == "writers" and not data.is_mnist:
-        raise ConfigError(
-            f"split writers: nobody recorded the writers of {data.title}; use it with mnist, or take stratified"
-        )
-    labels = np.concatenate([data.train.labels, data.validation.labels])
-    images = np.concatenate([data.train.images, data.validation.images])
-    strata, groups = labels, None
-    if split == "writers":
-        known = writers(labels, data_dir=data_dir, download=download, progress=progress)
-        strata, groups = 2 * labels + known.students, known.writer
-    stratified = split in ("stratified", "writers")
-    if which is None:
-        part = hold_out(strata, len(data.validation), stratified=stratified, groups=groups, seeds=SEEDS)
-    else:
+    if which is not None:
         number, count = which
-        shuffle = split != "lecture"
-        folds = k_fold(strata, count, stratified=stratified, groups=groups, shuffle=shuffle, seeds=SEEDS)
-        part = folds[number - 1]
-    return _divide(data, images, labels, part, split if fold is None else f"{split}, fold {fold}")
+        parts = fold_parts(data, split, count, data_dir=data_dir, download=download, progress=progress)
+        return take_fold(data, split, parts, number)
+    if split == "lecture":
+        return data
+    strata, groups = _strata(data, split, data_dir, download, progress)
+    part = hold_out(strata, len(data.validation), stratified=split in STRATIFIED, groups=groups, seeds=SEEDS)
+    return _divide(data, part, split)
+
+
+def fold_parts(
+    data: DataSet,
+    split: str,
+    count: int,
+    *,
+    data_dir: str | Path | None = None,
+    download: bool = True,
+    progress: bool = True,
+) -> list[Fold]:
+    """Return the positions in the training file that each fold of a cross-validation trains on and holds out.
+
+    Parameters
+    ----------
+    data : DataSet
+        As loaded.
+    split : {"lecture", "random", "stratified", "writers"}
+        As in `resplit`; "lecture" makes blocks in the order of the file.
+    count : int
+        Folds.
+    data_dir, download, progress
+        As in `resplit`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As in `resplit`.
+    """
+    _require_split(data, split)
+    strata, groups = _strata(data, split, data_dir, download, progress)
+    return k_fold(
+        strata,
+        count,
+        stratified=split in STRATIFIED,
+        groups=groups,
+        shuffle=split != "lecture",
+        seeds=SEEDS,
+    )
+
+
+def take_fold(data: DataSet, split: str, parts: list[Fold], number: int) -> DataSet:
+    """Return the data set of which fold `number` (from 1) validates, by the positions of `fold_parts`."""
+    return _divide(data, parts[number - 1], f"{split}, fold {number}/{len(parts)}")
 
 
 def parse_fold(text: str) -> tuple[int, int]:
@@ -103,7 +135,29 @@ def parse_fold(text: str) -> tuple[int, int]:
     return number, count
 
 
-def _divide(data: DataSet, images: np.ndarray, labels: np.ndarray, part: Fold, name: str) -> DataSet:
+def _require_split(data: DataSet, split: str) -> None:
+    if split not in SPLITS:
+        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if split == "writers" and not data.is_mnist:
+        raise ConfigError(
+            f"split writers: nobody recorded the writers of {data.title}; use it with mnist, or take stratified"
+        )
+
+
+def _strata(
+    data: DataSet, split: str, data_dir: str | Path | None, download: bool, progress: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what is to be in proportion on both sides, and what is not to be torn apart."""
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    if split != "writers":
+        return labels, None
+    known = writers(labels, data_dir=data_dir, download=download, progress=progress)
+    return 2 * labels + known.students, known.writer
+
+
+def _divide(data: DataSet, part: Fold, name: str) -> DataSet:
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    images = np.concatenate([data.train.images, data.validation.images])
     sides = []
     for chosen in part:
         side = Split(images[chosen], labels[chosen])

@@ -29,6 +29,7 @@ from minidl.evaluation.ensemble import (
     soft_vote,
     wrong_counts,
 )
+from minidl.evaluation.folds import fold_interval, fold_test
 from minidl.evaluation.label_errors import label_versions
 from minidl.evaluation.metrics import (
     accuracy,
@@ -37,6 +38,7 @@ from minidl.evaluation.metrics import (
     wilson_interval,
 )
 from minidl.evaluation.multiple import bonferroni, holm
+from minidl.evaluation.pooled import PooledMcNemar, pooled_mcnemar
 from minidl.evaluation.ranking import RocCurve, averaged_auc, class_roc_curves, roc_curve, top_k_error
 from minidl.evaluation.significance import McNemar, mcnemar, paired_test, permutation_test, t_test
 
@@ -45,6 +47,7 @@ __all__ = [
     "CrossValidation",
     "McNemar",
     "NestedCrossValidation",
+    "PooledMcNemar",
     "RocCurve",
     "accuracy",
     "average_weights",
@@ -61,6 +64,8 @@ __all__ = [
     "cross_validate",
     "error_correlation",
     "error_indices",
+    "fold_interval",
+    "fold_test",
     "hard_vote",
     "histogram_entropies",
     "holm",
@@ -73,6 +78,7 @@ __all__ = [
     "nested_cross_validate",
     "paired_test",
     "permutation_test",
+    "pooled_mcnemar",
     "person_entropies",
     "reliability",
     "roc_curve",

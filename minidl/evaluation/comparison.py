@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl.errors import ConfigError
 from minidl.evaluation.effects import effect_size, mean_interval, runs_needed
+from minidl.evaluation.folds import fold_interval, fold_test
 from minidl.evaluation.multiple import bonferroni, holm
 from minidl.evaluation.significance import (
     Significance,
@@ -22,7 +23,7 @@ from minidl.evaluation.significance import (
     t_test,
 )
 
-TESTS = ("welch", "student", "paired", "permutation")
+TESTS = ("welch", "student", "paired", "permutation", "folds")
 CORRECTIONS = {"holm": holm, "bonferroni": bonferroni, "none": lambda p: np.asarray(p, np.float64)}
 FEWEST = 3  # runs of a group: the standard deviation of two is hardly known at all
 
@@ -37,12 +38,12 @@ class Group:
     ----------
     name : str
     values : (n,) float64 array
-        Accuracy of every run, in per cent.
+        Accuracy of every run (or fold), in per cent.
     mean : float
     sd : float or None
         Standard deviation (n - 1); None of a single run.
     low, high : float or None
-        Confidence interval of the mean, by Student's t.
+        Confidence interval of the mean, by Student's t; over folds with Nadeau and Bengio's variance.
     """
 
     name: str
@@ -106,12 +107,15 @@ class Comparison:
     correction : {"holm", "bonferroni", "none"}
     alpha : float
         Level of significance for all pairs together.
+    folds : int or None
+        How many the examples were divided into, where the values are those of folds and not of runs.
     """
 
     groups: list[Group]
     pairs: list[Pair]
     correction: str
     alpha: float
+    folds: int | None = None
 
 
 def compare(
@@ -121,14 +125,17 @@ def compare(
     correction: str = "holm",
     alpha: float = 0.05,
     baseline: str | None = None,
+    folds: int | None = None,
 ) -> Comparison:
     """Compare groups of runs, pair by pair.
 
     Parameters
     ----------
     groups : mapping of str to array-like
-        Accuracies in per cent, one for each run. For ``test="paired"`` run k of all groups belongs together.
-    test : {"welch", "student", "paired", "permutation"}
+        Accuracies in per cent, one for each run. For ``test="paired"`` run k of all groups belongs together,
+        for ``test="folds"`` they are those of the same folds in the same order.
+    test : {"welch", "student", "paired", "permutation", "folds"}
+        "folds" is `minidl.evaluation.folds.fold_test`, and gives the groups the intervals of `fold_interval`.
         Where no run differs from another in its group there is no t; the permutation test takes its place,
         and `Pair.test` says so.
     correction : {"holm", "bonferroni", "none"}
@@ -137,6 +144,8 @@ def compare(
         The chance of one false alarm or more that is accepted.
     baseline : str, optional
         Compare all with this group only, in place of every two. Fewer pairs, less to correct for.
+    folds : int, optional
+        For ``test="folds"``: how many folds the examples were divided into.
 
     Returns
     -------
@@ -151,9 +160,11 @@ def compare(
     """
     _require_option("test", test, TESTS)
     _check_options(groups, correction, alpha, baseline)
-    found = [_group(name, values, alpha) for name, values in groups.items()]
-    pairs = [_tested(a, b, test, alpha) for a, b in _chosen(found, baseline)]
-    return Comparison(found, _judged(pairs, correction, alpha), correction, alpha)
+    if (test == "folds") != (folds is not None):
+        raise ConfigError(f"compare: folds belongs to test='folds', got test={test!r} and folds={folds!r}")
+    found = [_group(name, values, alpha, folds) for name, values in groups.items()]
+    pairs = [_tested(a, b, test, alpha, folds) for a, b in _chosen(found, baseline)]
+    return Comparison(found, _judged(pairs, correction, alpha), correction, alpha, folds)
 
 
 def compare_classifiers(
@@ -192,7 +203,7 @@ def compare_classifiers(
     return Comparison(found, _judged(pairs, correction, alpha), correction, alpha)
 
 
-def _group(name: str, values: Any, alpha: float) -> Group:
+def _group(name: str, values: Any, alpha: float, folds: int | None = None) -> Group:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0:
         raise ConfigError(f"compare: group {name} has shape {array.shape}, expected one number for each run")
@@ -202,8 +213,10 @@ def _group(name: str, values: Any, alpha: float) -> Group:
             "went wrong in it"
         )
     several = len(array) > 1
-    low, high = mean_interval(array, 1 - alpha) if several else (None, None)
-    return Group(name, array, float(array.mean()), float(array.std(ddof=1)) if several else None, low, high)
+    if not several:
+        return Group(name, array, float(array.mean()), None, None, None)
+    low, high = mean_interval(array, 1 - alpha) if folds is None else fold_interval(array, folds, 1 - alpha)
+    return Group(name, array, float(array.mean()), float(array.std(ddof=1)), low, high)
 
 
 def _chosen(groups: Sequence[Group], baseline: str | None) -> list[tuple[Group, Group]]:
@@ -213,13 +226,13 @@ def _chosen(groups: Sequence[Group], baseline: str | None) -> list[tuple[Group, 
     return [(first, other) for other in groups if other is not first]
 
 
-def _tested(a: Group, b: Group, test: str, alpha: float) -> Pair:
+def _tested(a: Group, b: Group, test: str, alpha: float, folds: int | None) -> Pair:
     """Return a pair with its p value; the verdict is final only if it is "too few runs"."""
     runs = (len(a.values), len(b.values))
     effect = effect_size(a.values, b.values)
     if min(runs) < 2:
         return Pair(a.name, b.name, TOO_FEW, "", b.mean - a.mean, None, None, None, None, effect, runs)
-    result, few = _significance(a.values, b.values, test, alpha)
+    result, few = _significance(a.values, b.values, test, alpha, folds)
     return Pair(
         a.name,
         b.name,
@@ -232,15 +245,17 @@ def _tested(a: Group, b: Group, test: str, alpha: float) -> Pair:
         None,
         effect,
         runs,
-        needed=_needed(a, b, alpha),
+        needed=None if test == "folds" else _needed(a, b, alpha),  # more folds are not more images
     )
 
 
-def _significance(a: np.ndarray, b: np.ndarray, test: str, alpha: float) -> tuple[Significance, bool]:
+def _significance(
+    a: np.ndarray, b: np.ndarray, test: str, alpha: float, folds: int | None
+) -> tuple[Significance, bool]:
     """Return the outcome of the test, and whether so few runs could have shown nothing at all."""
     still = is_constant(a) and is_constant(b)
-    if test == "paired":
-        result = permutation_test(a, b, paired=True) if still else _paired(a, b, alpha)
+    if test in ("paired", "folds"):
+        result = permutation_test(a, b, paired=True) if still else _paired(a, b, alpha, folds)
     elif test == "permutation" or still:
         result = permutation_test(a, b)
     else:
@@ -250,9 +265,11 @@ def _significance(a: np.ndarray, b: np.ndarray, test: str, alpha: float) -> tupl
     return result, smallest_permutation_p(len(a), len(b), paired="paired" in result.test) >= alpha
 
 
-def _paired(a: np.ndarray, b: np.ndarray, alpha: float) -> Significance:
+def _paired(a: np.ndarray, b: np.ndarray, alpha: float, folds: int | None) -> Significance:
     if len(a) == len(b) and is_constant(b - a, scale=float(np.abs([a, b]).max())):
         return permutation_test(a, b, paired=True)
+    if folds is not None:
+        return fold_test(a, b, folds, confidence=1 - alpha)
     return paired_test(a, b, confidence=1 - alpha)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from minidl.data.partition import Fold, k_fold
 from minidl.errors import ConfigError, ShapeError
+from minidl.evaluation.folds import fold_interval
 from minidl.random import Seeds
 
 Map = Callable[[Callable[[Any], float], Iterable[Any]], Iterable[float]]
@@ -49,6 +50,10 @@ class CrossValidation:
     def sd(self) -> float:
         """Standard deviation of the folds' means (k - 1 in the denominator)."""
         return float(self.scores.mean(axis=1).std(ddof=1))
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the confidence interval of the mean with Nadeau and Bengio's variance (`fold_interval`)."""
+        return fold_interval(self.scores.mean(axis=1), len(self.scores), confidence)
 
     @property
     def sd_of_training(self) -> float | None:

@@ -25,9 +25,8 @@ def sentence(comparison: Comparison, pair: Pair, images: str = "") -> str:
         return _about_networks(comparison, pair, a, b, where)
     if pair.verdict == TOO_FEW:
         return _too_few(comparison, pair, a, b, where)
-    numbers = (
-        f"{_accuracy(b)} against {_accuracy(a)} (mean +- standard deviation of {_runs(pair, b_first=True)})"
-    )
+    of = _runs(comparison, pair, b_first=True)
+    numbers = f"{_accuracy(b)} against {_accuracy(a)} (mean +- standard deviation of {of})"
     facts = f"{_interval(comparison, pair)}{pair.test}, {_p(comparison, pair)}"
     if pair.verdict == DIFFERENT:
         better = ("more" if pair.difference > 0 else "less") + " accurate than"
@@ -70,18 +69,22 @@ def _about_networks(comparison: Comparison, pair: Pair, a: Group, b: Group, wher
 
 
 def _too_few(comparison: Comparison, pair: Pair, a: Group, b: Group, where: str) -> str:
-    seen = f"Too few runs to compare {pair.a} and {pair.b}{where} ({_runs(pair)})"
-    more = "train five or more of each (minidl train --seeds 5)"
+    seen = f"Too few runs to compare {pair.a} and {pair.b}{where} ({_runs(comparison, pair)})"
+    each, more = "run", "train five or more of each (minidl train --seeds 5)"
+    scatter = "how much the accuracy changes from seed to seed"
+    if comparison.folds is not None:
+        each, more = "fold", "take five folds or more (minidl train --folds 5)"
+        scatter = "how much the difference changes from fold to fold"
     difference = f"The difference of {points(pair.difference)} points may be scatter"
     if min(pair.runs) < 2:
-        return f"{seen}: one run does not show how much the accuracy changes from seed to seed. {difference}; {more}."
+        return f"{seen}: one {each} does not show {scatter}. {difference}; {more}."
     if "permutation" in pair.test:
         return (
-            f"{seen}: the {pair.test} of so few cannot give a p value below {comparison.alpha:g}, whatever the runs "
+            f"{seen}: the {pair.test} of so few cannot give a p value below {comparison.alpha:g}, whatever the {each}s "
             f"are. {difference}; {more}."
         )
     return (
-        f"{seen}: two runs hardly show how much the accuracy changes from seed to seed. {difference} "
+        f"{seen}: two {each}s hardly show {scatter}. {difference} "
         f"({pair.test}, {_p(comparison, pair)}); {more}."
     )
 
@@ -90,11 +93,11 @@ def _accuracy(group: Group) -> str:
     return f"{group.mean:.2f} +- {group.sd:.2f} %"
 
 
-def _runs(pair: Pair, b_first: bool = False) -> str:
-    a, b = pair.runs
+def _runs(comparison: Comparison, pair: Pair, b_first: bool = False) -> str:
+    (a, b), what = pair.runs, "run" if comparison.folds is None else "fold"
     if a == b:
-        return f"{a} run each" if a == 1 else f"{a} runs each"
-    return f"{b} and {a} runs" if b_first else f"{a} and {b} runs"
+        return f"{a} {what} each" if a == 1 else f"{a} {what}s each"
+    return f"{b} and {a} {what}s" if b_first else f"{a} and {b} {what}s"
 
 
 def _interval(comparison: Comparison, pair: Pair) -> str:

@@ -11,6 +11,7 @@ from minidl.errors import CheckpointError, ConfigError, MinidlError
 from minidl.evaluation.comparison import DIFFERENT, Comparison, compare, compare_classifiers
 from minidl.evaluation.wording import sentence
 from minidl.experiments.finished_run import FinishedRun
+from minidl.experiments.fold_groups import are_cross_validations, fold_accuracies
 from minidl.experiments.predictions import Recorded, read_recorded
 from minidl.experiments.run_groups import (
     accuracies,
@@ -73,7 +74,10 @@ class RunComparison:
             ],
             "level": f"{100 * (1 - self.comparison.alpha):g} %",
             "x": f"accuracy on {self.images}, %",
-            "title": "Comparison of runs",
+            "title": "Comparison of runs"
+            if self.comparison.folds is None
+            else "Comparison of cross-validations",
+            "point": "a run" if self.comparison.folds is None else "a fold",
         }
 
     def _labels(self) -> list[str]:
@@ -97,6 +101,7 @@ class RunComparison:
                     "accuracies": group.values.tolist(),
                     "runs": [str(run.folder) for run in self.groups[group.name]],
                     "seeds": [run.seed for run in self.groups[group.name]],
+                    "folds": [run.fold for run in self.groups[group.name]],
                 }
                 for group in self.comparison.groups
             ],
@@ -128,8 +133,9 @@ def compare_runs(
         "test" uses what is on record; it never opens the vault.
     weights : {"best", "last"}, optional
         By default the best, if every run kept them.
-    test : {"welch", "student", "paired", "permutation", "mcnemar"}, optional
-        By default Welch's, and where every group is a single run also McNemar's if it can be had.
+    test : {"welch", "student", "paired", "permutation", "folds", "mcnemar"}, optional
+        By default Welch's, and where every group is a single run also McNemar's if it can be had. "folds" is
+        the default for the validation images of cross-validations.
     correction, alpha, baseline
         As in `minidl.evaluation.comparison.compare`.
     data_dir : Path, optional
@@ -143,13 +149,20 @@ def compare_runs(
     if split not in ("validation", "test"):
         raise ConfigError(f"split must be validation or test, got {split!r}")
     groups = group_runs(words)
+    if test is None and split == "validation" and are_cross_validations(groups):
+        test = "folds"
+    if test == "folds" and split == "test":
+        raise ConfigError(
+            "--test folds compares on the images that each fold held out; leave it out for the test images, or leave "
+            "out --split test"
+        )
     if test == "paired":
         groups = paired(groups)
     runs = [run for members in groups.values() for run in members]
     _require_same_images(groups, split, test)
     weights = weights or _kept_by_all(runs, split)
     options: dict[str, Any] = {"correction": correction, "alpha": alpha, "baseline": baseline}
-    notes = _notes(groups, split, weights)
+    notes = _notes(groups, split, weights, test)
     if test == "mcnemar":
         networks = _compare_networks(groups, split, weights, data_dir, options)
         return RunComparison(groups, split, weights, networks, networks, notes)
@@ -158,7 +171,10 @@ def compare_runs(
             f"so many pairs cost much of the power of every test, and the picture leaves them out; --baseline NAME "
             f"compares all with one group, in {len(groups) - 1} pairs"
         )
-    values = {name: accuracies(members, split, weights) for name, members in groups.items()}
+    if test == "folds":
+        groups, values, options["folds"] = fold_accuracies(groups, weights)
+    else:
+        values = {name: accuracies(members, split, weights) for name, members in groups.items()}
     comparison = compare(values, test=test or "welch", **options)
     found = None
     if test is None and len(groups) > 1 and all(len(members) == 1 for members in groups.values()):
@@ -192,7 +208,7 @@ def _require_same_images(groups: dict[str, list[FinishedRun]], split: str, test:
                 f"{first.folder} was trained on {first.data} and {run.folder} on {run.data}; accuracies on different "
                 "data sets cannot be compared"
             )
-    if split == "test":
+    if split == "test" or test == "folds":  # of folds each has images of its own: see fold_accuracies
         return
     if test == "paired":
         for members in zip(*groups.values(), strict=True):
@@ -206,7 +222,7 @@ def _require_same_images(groups: dict[str, list[FinishedRun]], split: str, test:
         if run.validated_on != first.validated_on:
             raise ConfigError(
                 f"{first.folder} and {run.folder} were validated on different images, so their accuracies cannot be "
-                "compared; train both with the same data.split (runs over the same folds: --test paired)"
+                "compared; train both with the same data.split (runs over the same folds: --test folds)"
             )
 
 
@@ -222,7 +238,7 @@ def _kept_by_all(runs: Sequence[FinishedRun], split: str) -> str:
     return "best"
 
 
-def _notes(groups: dict[str, list[FinishedRun]], split: str, weights: str) -> list[str]:
+def _notes(groups: dict[str, list[FinishedRun]], split: str, weights: str, test: str | None) -> list[str]:
     notes = []
     for name, members in groups.items():
         mixed = mixed_settings(members)
@@ -231,7 +247,13 @@ def _notes(groups: dict[str, list[FinishedRun]], split: str, weights: str) -> li
                 f"the runs of {name} differ in more than the seed ({', '.join(mixed)}), so their scatter is not that "
                 "of repetitions"
             )
-    if any(run.fold is not None for members in groups.values() for run in members):
+    if test == "folds":
+        notes.append(
+            "the folds share training images, so the standard deviation over sqrt(folds) is no standard error, and "
+            "none without bias can be had (Bengio and Grandvalet 2004); intervals and p use the larger variance of "
+            "Nadeau and Bengio (2003), an approximation"
+        )
+    elif any(run.fold is not None for members in groups.values() for run in members):
         notes.append(
             "the folds of a cross-validation share training images, so the runs are not independent and p comes out "
             "too small"

@@ -47,7 +47,8 @@ def _worth_quoting(result: RunComparison) -> list[str]:
 
 
 def _group_table(comparison: Comparison, level: str) -> list[str]:
-    rows = [["group", "runs", "mean", "sd", f"{level} interval", "lowest", "highest"]]
+    number = "runs" if comparison.folds is None else "folds"
+    rows = [["group", number, "mean", "sd", f"{level} interval", "lowest", "highest"]]
     for group in comparison.groups:
         sd = "-" if group.sd is None else f"{group.sd:.2f}"
         interval = "-" if group.low is None else f"{group.low:.2f} to {group.high:.2f}"

@@ -27,6 +27,7 @@ def comparison_plot(
     level: str = "95 %",
     x: str = "accuracy, %",
     title: str = "",
+    point: str = "a run",
 ) -> Figure:
     """Draw every run as a point, the mean of each group as a line with its interval, and the differences.
 
@@ -44,6 +45,8 @@ def comparison_plot(
         Of the intervals.
     x, title : str
         Label of the axis and heading.
+    point : str
+        What a point is, for the legend.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def comparison_plot(
     _draw_groups(panels[0], names, values, intervals)
     style_axes(panels[0], x=x, title=title, grid="x")
     figure.legend(
-        handles=_legend_handles(level),
+        handles=_legend_handles(level, point),
         loc="outside lower center",
         ncols=3,
         fontsize=LABEL_SIZE - 1,
@@ -104,11 +107,11 @@ def _draw_groups(axes: Axes, names: Sequence[str], values: Sequence[Any], interv
     _name_rows(axes, names)
 
 
-def _legend_handles(level: str) -> list[Any]:
+def _legend_handles(level: str, point: str) -> list[Any]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], marker="o", color=BLUE, linestyle="", markersize=4.5, label="a run"),
+        Line2D([], [], marker="o", color=BLUE, linestyle="", markersize=4.5, label=point),
         Line2D([], [], marker="D", color=VERMILION, linestyle="", markersize=6, label="mean"),
         Line2D([], [], color=INK, linewidth=2.2, label=f"{level} interval of the mean"),
     ]

@@ -128,16 +128,83 @@ def test_named_groups_baseline_and_paired_seeds(capsys):
 
 
 def test_folds_are_repetitions_too(capsys):
-    for fold, accuracy in enumerate(LOW):
-        for name, gain, optimizer in (("a", 0.0, "Adam()"), ("b", 0.1 + 0.01 * fold, "SGD(0.1)")):
-            folder = f"{name}/fold-{fold}"
-            make_run(folder, accuracy + gain, 0, optimizer, images=f"fold {fold}")
-            record = read_json(f"{folder}/run.json")
-            record["config"]["data"]["fold"] = f"{fold + 1}/5"
-            write_json(f"{folder}/run.json", record)
+    make_folds("a", LOW)
+    make_folds("b", np.add(LOW, [0.1, 0.2, 0.3, 0.2, 0.1]), "SGD(0.1)")
     assert compare("a", "b", "--test", "paired") == 0
     assert "the folds of a cross-validation share training images" in flat(capsys.readouterr().out)
-    assert "validated on different images" in refused(capsys, "a", "b")
+    assert "validated on different images" in refused(capsys, "a", "b", "--test", "welch")
+
+
+def make_folds(folder, accuracies, *rest, seed=0, k=5, first=1):
+    """Leave what a cross-validation leaves; the folds are named so that they are found in another order."""
+    for fold, accuracy in enumerate(accuracies, first):
+        place = f"{folder}/{k - fold}-seed-{seed}"
+        make_run(place, accuracy, seed, *rest, images=f"fold {fold}")
+        record = read_json(f"{place}/run.json")
+        record["config"]["data"]["fold"] = f"{fold}/{k}"
+        write_json(f"{place}/run.json", record)
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict", "says"),
+    [
+        ([0.5, 0.4, 0.6, 0.5, 0.5], "different", "SGD(0.1) is more accurate than Adam(lr=1e-3)"),
+        (
+            [0.3, -0.3, 0.1, -0.2, 0.1],
+            "no difference shown",
+            "No difference between Adam(lr=1e-3) and SGD(0.1)",
+        ),
+        # Enough for a t-test of independent pairs (p = 0.027), and not for one that knows of the shared images.
+        ([0.1, 0.3, 0.05, 0.4, 0.25], "no difference shown", "corrected t-test of folds, p = 0.085)"),
+    ],
+)
+def test_cross_validations_are_compared_fold_by_fold(gains, verdict, says, capsys):
+    make_folds("a", LOW)
+    make_folds("b", np.add(LOW, gains), "SGD(0.1)")
+    assert compare("a", "b", "--json", "c.json") == 0
+    out = flat(capsys.readouterr().out)
+    assert says in out and "of 5 folds each" in out and "Nadeau and Bengio (2003)" in out
+    table = read_json("c.json")
+    (pair,) = table["pairs"]
+    assert (pair["test"], pair["verdict"]) == ("corrected t-test of folds", verdict)
+    # A by hand: mean 97.1, sd sqrt(0.00625), interval 2.7764 sd sqrt(1/5 + 1/4) to either side.
+    half = 2.77645 * np.sqrt(0.00625 * 0.45)
+    assert (table["groups"][0]["low"], table["groups"][0]["high"]) == pytest.approx(
+        (97.1 - half, 97.1 + half)
+    )
+    assert table["groups"][1]["accuracies"] == pytest.approx(list(np.add(LOW, gains)))
+    assert table["groups"][1]["folds"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    mean, sd = np.mean(gains), np.std(gains, ddof=1)
+    assert (pair["low"], pair["high"]) == pytest.approx(
+        (mean - 2.77645 * sd * np.sqrt(0.45), mean + 2.77645 * sd * np.sqrt(0.45)), abs=1e-4
+    )
+
+
+def test_several_seeds_of_a_fold_count_as_one(capsys):
+    for seed, gain in enumerate((-0.2, 0.2)):
+        make_folds("a", np.add(LOW, gain), seed=seed)
+        make_folds("b", np.add(LOW, [gain, gain, gain, gain, 2 * gain]), "SGD(0.1)", seed=seed)
+    assert compare("a", "b", "--json", "c.json") == 0
+    for group in read_json("c.json")["groups"]:
+        assert (group["accuracies"], len(group["runs"])) == (pytest.approx(LOW), 10)
+    capsys.readouterr()
+    make_folds("three", LOW[:3], k=3)
+    make_folds("part", LOW[:3], "SGD(0.2)")
+    make_runs("seeds", LOW, "SGD(0.3)")
+    assert "of 3 and 5 folds" in refused(capsys, "A=a", "C=three")
+    assert "part the folds 1/5, 2/5, 3/5;" in refused(capsys, "a=a", "part=part")
+    assert "seed-0: this run is not of a cross-validation" in refused(capsys, "a", "seeds", "--test", "folds")
+    assert "leave out --split test" in refused(capsys, "a", "b", "--split", "test", "--test", "folds")
+    make_run("part/2-seed-0", 97.0, 0, "SGD(0.2)", images="others")
+    record = read_json("part/2-seed-0/run.json")
+    record["config"]["data"]["fold"] = "3/5"
+    write_json("part/2-seed-0/run.json", record)
+    for fold in (1, 2):
+        for seed in (0, 1):
+            Path(f"a/{fold - 1}-seed-{seed}/results.json").unlink()  # leaves folds 1 to 3
+    assert "are of the same fold but were validated on different images" in refused(
+        capsys, "a=a", "part=part"
+    )
 
 
 def test_one_group_has_a_mean_and_nothing_to_compare(capsys):

@@ -258,14 +258,17 @@ def test_ctrl_c_saves_and_says_the_one_command_that_goes_on(elsewhere):
     assert line.endswith("completed epochs are saved; to go on: minidl train --resume 'a run'")
 
 
-def test_resume_takes_everything_from_the_folder(capsys):
+def test_resume_takes_everything_from_the_folder(capsys, monkeypatch):
     assert command(*TINY, "--out", "run") == 0
     before = everything(Path("run"))
     capsys.readouterr()
     assert command("--resume", "run", "--epochs", "3", "--set", "data.subset=100") == 2
     assert "leave out --epochs, --set data.subset" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
+    assert command("--resume", "run", "--device", "cuda") == 2
+    assert "device 'cuda' is not available" in capsys.readouterr().err
     assert everything(Path("run")) == before
-    assert command("--resume", "run") == 0  # of a finished run: nothing is trained
+    assert command("--resume", "run", "--device", "cpu") == 0  # of a finished run: nothing is trained
     assert "  best" in capsys.readouterr().out
     weights = Path("run/checkpoints/last.safetensors")
     assert everything(Path("run"))[weights] == before[weights]

@@ -63,8 +63,10 @@ def test_show_writes_a_picture(tiny, tmp_path, empty_machine, capsys):
     ("line", "message"),
     [
         ("data show nonsense", "unknown data set 'nonsense'"),
-        ("data fetch nonsense", "unknown data set"),
-        ("data verify nonsense", "unknown data set"),
+        ("data fetch nonsense", "unknown data set 'nonsense': choose one of mnist, fashion, kmnist, qmnist$"),
+        ("data verify mnist nonsense", "unknown data set 'nonsense': choose one of mnist, .*, qmnist$"),
+        ("data show qmnist", "unknown data set 'qmnist': choose one of mnist, fashion, kmnist, digits$"),
+        ("data verify digits", "needs no download"),
         ("data fetch digits", "needs no download"),
         ("data show --per-class 0", "--per-class"),
     ],

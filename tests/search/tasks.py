@@ -35,3 +35,8 @@ def always_die(task, folder):
     if task == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return task
+
+
+def part_of_sum(setting, train, held_out, seed):
+    """Stand in for a training: a score that follows from what it is given."""
+    return float(setting * train.sum() - held_out.sum() + seed % 7)

@@ -3,37 +3,20 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from minidl.data import load
 from minidl.errors import ConfigError
+from minidl.evaluation.crossval import nested_cross_validate
 from minidl.experiments.plan import Plan
 from minidl.experiments.progression import Progression
 from minidl.jobs import WorkerError, Workers, run_all
 from tests.search import tasks
 
 KILL = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Address of a Dask scheduler with two workers, started here."""
-    distributed = pytest.importorskip("distributed", reason="a cluster needs Dask: pip install distributed")
-    import warnings
-
-    import dask
-
-    # A scheduler gives a task three more chances by itself; without, it is seen who gives the fourth.
-    allowed = dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    with warnings.catch_warnings(), allowed:
-        warnings.simplefilter("ignore")  # the cluster's own, about ports and forks
-        local = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
-        )
-        with local:
-            yield local.scheduler_address
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
@@ -130,6 +113,15 @@ class TestCluster:
             for name in ("here", "there")
         )
         assert here == there and len(here) == 2
+
+    def test_a_nested_cross_validation_is_that_of_one_machine(self, cluster):
+        labels = np.repeat([0, 1, 2], 12)
+        here, there, beside = (
+            nested_cross_validate(tasks.part_of_sum, [1, -2], labels, outer=3, inner=2, map_=map_)
+            for map_ in (map, partial(run_all, cluster=cluster), partial(run_all, jobs=2))
+        )
+        assert here.chosen == there.chosen == beside.chosen
+        assert here.scores.tolist() == there.scores.tolist() == beside.scores.tolist()
 
     def test_a_worker_must_see_the_folder(self, cluster, tmp_path, monkeypatch):
         monkeypatch.setattr("minidl.jobs._sees", os.path.islink)  # as if it were another machine's
