@@ -1,6 +1,6 @@
 """Layer by layer against torch.nn.functional: forward and backward, over shapes that go beyond MNIST.
 
-    python -m benchmarks.layers [--kinds conv,pool] [--batch 64] [--seconds 0.5] [--json FILE]
+    python -m benchmarks.layers [--kinds conv,pool] [--only "3x3"] [--batch 64] [--seconds 0.5] [--json FILE]
 
 Each library works in the memory order its own layers hand on (minidl batch-last above a convolution,
 PyTorch contiguous or channels-last, whichever is faster here), at its best number of threads. The
@@ -310,6 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.layers", description=str(__doc__).partition("\n")[0], allow_abbrev=False
     )
     parser.add_argument("--kinds", type=words, default=list(KINDS), metavar="LIST", help=", ".join(KINDS))
+    parser.add_argument("--only", metavar="TEXT", default="", help="only layers with this in their name")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=numbers, default=[1, 2], metavar="LIST")
     parser.add_argument("--seconds", type=float, default=0.6, help="for each contestant (default: 0.6)")
@@ -337,10 +338,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(HEADER)
     results = []
     for case in cases():
-        if case.kind in options.kinds:
+        if case.kind in options.kinds and options.only in case.name:
             results.append(measure(case, options, variants))
             print(row(results[-1]), flush=True)
-    for name in LOSSES if "loss" in options.kinds else ():
+    for name in LOSSES if "loss" in options.kinds and not options.only else ():
         results.append(measure_loss(name, options, variants))
         print(row(results[-1]), flush=True)
     summary = means(results)

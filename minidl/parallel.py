@@ -15,6 +15,7 @@ Results do not depend on the timing of the threads. They do depend, in the last 
 from __future__ import annotations
 
 import contextvars
+import itertools
 import os
 import queue
 import threading
@@ -26,6 +27,8 @@ from typing import Any
 from minidl.errors import ConfigError
 
 WORTH_TWO_THREADS = 6_000_000  # multiplications, some 100 microseconds (measured)
+WORTH_SHARING_PASSES = 250_000  # numbers that several elementwise operations go over (measured)
+BLOCK = 131_072  # numbers; a block of each array in a chain of elementwise operations stays in the cache
 
 
 class Team:
@@ -130,6 +133,31 @@ def both(first: Callable[[], Any], second: Callable[[], Any], work: int) -> None
     else:
         first()
         second()
+
+
+def in_blocks(work: Callable[[slice], None], count: int, numbers: int) -> None:
+    """Call a chain of elementwise operations for one range of rows after another, so that it stays in the cache.
+
+    The rows are shared among the threads of a `threads` block if there are enough numbers.
+
+    Parameters
+    ----------
+    work : callable
+        Does the rows of a slice. What it does to a row must not depend on the others.
+    count : int
+        Rows.
+    numbers : int
+        In each of them.
+    """
+    size = _team.size if _team is not None and count * numbers >= WORTH_SHARING_PASSES else 1
+    step = max(1, BLOCK // max(numbers, 1))
+
+    def share(start: int, end: int) -> None:
+        for first in range(start, end, step):
+            work(slice(first, min(first + step, end)))
+
+    edges = [count * k // size for k in range(size + 1)]
+    run([partial(share, start, end) for start, end in itertools.pairwise(edges)])
 
 
 def available_cores() -> int:

@@ -19,8 +19,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minidl.backend import Array, namespace
-from minidl.kernels.cpu import Pair, col2im, im2col
+from minidl.kernels.cpu import Pair, add_patches, im2col
+from minidl.kernels.cpu import windows as overlapping
 from minidl.kernels.products import long_product, wide_product
 
 Scratch = Callable[[str, tuple[int, ...], Any], Array]  # (name, shape, array of the type wanted)
@@ -54,13 +57,24 @@ def patches_weight_gradient(col: Array, dy: Array, out: Array) -> None:
     out.reshape(out.shape[0], -1)[...] = long_product(col, dy).T
 
 
-def patches_input_gradient(
-    dy: Array, weight: Array, stride: Pair, size: Pair, out: Array, scratch: Scratch
-) -> None:
-    """``dx = col2im(W^T dy)``: out (C, H, W, N)."""
-    dcol = _matrix("dcol", weight.shape[1:], (*size, out.shape[3]), dy, scratch)
-    wide_product(weight.reshape(weight.shape[0], -1).T, dy, out=dcol)
-    col2im(dcol.reshape(*weight.shape[1:], *size, out.shape[3]), stride, out=out)
+def patches_input_gradient(dy: Array, weight: Array, stride: Pair, out: Array, scratch: Scratch) -> None:
+    """``dx = col2im(W^T dy)``: dy (F, OH, OW, N), out (C, H, W, N), a few rows at a time.
+
+    The patches of these rows are still in the cache when they are added to the image.
+    """
+    (filters, count, width, batch), (_, channels, kh, kw) = dy.shape, weight.shape
+    turned = weight.reshape(filters, -1).T
+    step = count
+    if isinstance(dy, np.ndarray):  # a GPU has no such cache, and each call costs more
+        step = max(1, CACHED // (len(turned) * width * batch))
+    out.fill(0)
+    for start in range(0, count, step):
+        part = dy[:, start : start + step]
+        rows, top = part.shape[1], start * stride[0]
+        dcol = _matrix("dcol", weight.shape[1:], part.shape[1:], dy, scratch)
+        wide_product(turned, part.reshape(filters, -1), out=dcol)
+        patches = dcol.reshape(channels, kh, kw, *part.shape[1:])
+        add_patches(patches, stride, out[:, top : top + (rows - 1) * stride[0] + kh])
 
 
 def _matrix(
@@ -87,15 +101,18 @@ def pooled_windows(image: Array, kernel: Pair, pool: Pair, size: Pair, scratch: 
     """
     channels, height, width, batch = image.shape
     (kh, kw), (ph, pw), (oh, ow) = kernel, pool, size
+    window = (channels, kh + ph - 1, kw + pw - 1)
+    matrix = _matrix("windows", window, (oh, ow, batch), image, scratch)
+    col = matrix.reshape(*window, oh, ow, batch)
+    if not isinstance(image, np.ndarray):  # a GPU copies scattered numbers as fast, and each call costs more
+        col[...] = overlapping(image, window[1:], pool)
+        return matrix
     sorted_shape = (channels, ph, pw, -(-height // ph), -(-width // pw), batch)
     by_phase = scratch("by phase", sorted_shape, image)
     for p in range(ph):
         for q in range(pw):
             part = image[:, p::ph, q::pw]
             by_phase[:, p, q, : part.shape[1], : part.shape[2]] = part
-    window = (channels, kh + ph - 1, kw + pw - 1)
-    matrix = _matrix("windows", window, (oh, ow, batch), image, scratch)
-    col = matrix.reshape(*window, oh, ow, batch)
     for s in range(kh + ph - 1):
         for t in range(kw + pw - 1):
             top, left = s // ph, t // pw

@@ -25,6 +25,15 @@ def to_batch_last(x: Array) -> Array:
     return namespace(x).ascontiguousarray(x.transpose(1, 2, 3, 0))
 
 
+def images_innermost(x: Array) -> Array:
+    """Return (N, C, H, W) as (C, H, W, N) with the images side by side: a view of any part of a larger batch.
+
+    For what is copied on anyway, which need not be contiguous for that.
+    """
+    view = x.transpose(1, 2, 3, 0)
+    return view if view.strides[3] == view.itemsize else namespace(x).ascontiguousarray(view)
+
+
 def from_batch_last(x: Array) -> Array:
     """Return (C, H, W, N) as a view of shape (N, C, H, W)."""
     return x.transpose(3, 0, 1, 2)
@@ -84,14 +93,19 @@ def col2im(columns: Array, stride: Pair, out: Array) -> Array:
 
     The transpose of `im2col`: a pixel collects the gradient of every patch that contains it.
     """
+    out.fill(0)
+    add_patches(columns, stride, out)
+    return out
+
+
+def add_patches(columns: Array, stride: Pair, out: Array) -> None:
+    """Add patches (C, KH, KW, OH, OW, N) to what is in `out` (C, H, W, N) already."""
     _, kh, kw, oh, ow, _ = columns.shape
     sh, sw = stride
-    out.fill(0)
     for i in range(kh):
         for j in range(kw):
             target = out[:, i : i + sh * oh : sh, j : j + sw * ow : sw]
             target += columns[:, i, j]
-    return out
 
 
 def _window_slice(axis: int, offset: int, stride: int, count: int) -> tuple[slice, ...]:
@@ -139,30 +153,39 @@ def max_windows_backward(
     """
     xp = namespace(x)
     count = y.shape[axis]
-    if kernel == 2 and stride == 2 and x.shape[axis] == 2 * count:
-        # The common case: each element belongs to one window, and what the first does not take
-        # the second does.
-        first = out[_window_slice(axis, 0, 2, count)]
-        second = out[_window_slice(axis, 1, 2, count)]
-        wins = xp.equal(x[_window_slice(axis, 0, 2, count)], y)
-        xp.multiply(dy, wins, out=first)
-        xp.subtract(dy, first, out=second)
-        return out
-    out.fill(0)
-    open_ = xp.ones(y.shape, bool)
+    _clear_uncovered(axis, kernel, stride, count, out)
+    left = dy  # what no element before took; at the last it is all there is
     for offset in range(kernel):
         place = _window_slice(axis, offset, stride, count)
-        wins = xp.equal(x[place], y)
-        wins &= open_
-        open_ &= ~wins
-        out[place] += dy * wins
+        taken = left
+        if offset < kernel - 1:
+            taken = xp.empty(dy.shape, dy.dtype)
+            taken[...] = xp.equal(x[place], y)  # then multiplied in place: with truth values it takes longer
+            taken *= left
+            left = left - taken if offset == 0 else xp.subtract(left, taken, out=left)
+        _put(taken, offset < stride, out[place])
     return out
 
 
 def add_windows_backward(dy: Array, axis: int, kernel: int, stride: int, out: Array) -> Array:
     """Send `dy` to every element of its window along one axis: the transpose of a sum."""
     count = dy.shape[axis]
-    out.fill(0)
+    _clear_uncovered(axis, kernel, stride, count, out)
     for offset in range(kernel):
-        out[_window_slice(axis, offset, stride, count)] += dy
+        _put(dy, offset < stride, out[_window_slice(axis, offset, stride, count)])
     return out
+
+
+def _clear_uncovered(axis: int, kernel: int, stride: int, count: int, out: Array) -> None:
+    """Set to zero what is not among the first `stride` elements of any window; these are set, not added to."""
+    if kernel < stride:
+        out.fill(0)
+    else:
+        out[(slice(None),) * axis + (slice(stride * count, None),)] = 0
+
+
+def _put(values: Array, first: bool, place: Array) -> None:
+    if first:
+        place[...] = values
+    else:
+        place += values

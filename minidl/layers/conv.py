@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minidl.backend import Array
+from minidl.backend import Array, launcher
 from minidl.errors import ConfigError
 from minidl.initializers import Constant, FanIn, Initializer
-from minidl.kernels import convolution, winograd
+from minidl.kernels import convolution, rows, winograd
 from minidl.kernels import cpu as kernels
+from minidl.kernels.gpu import conv as gpu
 from minidl.layers.base import Layer, Parameter, Shape
 from minidl.layers.geometry import (
     PaddingOption,
@@ -18,6 +21,7 @@ from minidl.layers.geometry import (
     resolve_padding,
     sliding_shape,
 )
+from minidl.layers.ways import ByPatches, ByPhases, ByRows, ByTiles
 from minidl.random import Seeds
 
 
@@ -49,9 +53,12 @@ class Conv2D(Layer):
         side; (vertical, horizontal); ((top, bottom), (left, right)).
     bias : bool
         Whether each feature map has a shared bias.
-    algorithm : {"auto", "patches", "winograd"}
-        How it is computed: by the product above, or, for 3x3 and 5x5 kernels at stride 1, with fewer
-        multiplications and somewhat more rounding (`minidl.kernels.winograd`). "auto" takes the faster one.
+    algorithm : {"auto", "patches", "rows", "winograd"}
+        How it is computed: by the product above; the same row by row, with less copying
+        (`minidl.kernels.rows`); or, for 3x3 and 5x5 kernels at stride 1 and 5x5 at stride 2, with fewer
+        multiplications and somewhat more rounding (`minidl.kernels.winograd`). "auto" takes what is fastest
+        for the shape.
+        On a GPU it is always the product.
     weight_init, bias_init : Initializer, optional
         Defaults: normal with standard deviation ``1 / sqrt(C KH KW)``, and zero.
 
@@ -89,14 +96,14 @@ class Conv2D(Layer):
         self.stride = pair("Conv2D", "stride", stride)
         self.padding = padding
         self.bias = bias
-        if algorithm not in ("auto", "patches", "winograd"):
+        if algorithm not in ("auto", "patches", "rows", "winograd"):
             raise ConfigError(
-                f"Conv2D: algorithm must be 'auto', 'patches' or 'winograd', got {algorithm!r}"
+                f"Conv2D: algorithm must be 'auto', 'patches', 'rows' or 'winograd', got {algorithm!r}"
             )
         if algorithm == "winograd" and not winograd.applies(self.kernel, self.stride):
             raise ConfigError(
-                f"Conv2D: algorithm='winograd' is for kernels of 3x3 or 5x5 at stride 1, got a kernel of "
-                f"{self.kernel} at stride {self.stride}; leave algorithm at 'auto'"
+                f"Conv2D: algorithm='winograd' is for kernels of 3x3 or 5x5 at stride 1 and 5x5 at stride 2, got "
+                f"a kernel of {self.kernel} at stride {self.stride}; leave algorithm at 'auto'"
             )
         self.algorithm = algorithm
         self.weight_init = weight_init or FanIn()
@@ -119,63 +126,44 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        (filters, *size), batch = self.output_shape, x.shape[0]
-        image = self.padded(x, self._scratch)
-        weight = self.parameters["weight"].value
-        y = self._output((filters, *size, batch), x, train)
-        if self._takes_winograd(x):
-            points = winograd.input_points(image, self.kernel[0], tuple(size), self._scratch)
-            kernel_points = winograd.kernel_points(weight, self._scratch)
-            winograd.convolve(points, kernel_points, y, self._scratch)
-            self._cache = points, kernel_points
-        else:
-            col = convolution.patches(image, self.kernel, self.stride, tuple(size), self._scratch)
-            convolution.convolve_patches(col, weight, y.reshape(filters, -1))
-            self._cache = col, None
-        if self.bias:
-            y += self.parameters["bias"].value[:, None, None, None]
+        if launcher(x):
+            return gpu.forward(self, x, train)
+        y = self._output((*self.output_shape, x.shape[0]), x, train)
+        way = self._way(x)
+        self._cache = way, way.forward(self, x, y)
         return kernels.from_batch_last(y)
 
     def backward(self, dy: Array) -> Array:
-        gradient = self._backward_parameters(dy)
-        _, kernel_points = self._cache
-        (channels, height, width), (_, *size) = self.input_shape, self.output_shape
-        (top, bottom), (left, right) = self.pixels
-        if kernel_points is not None:
-            dx = winograd.input_gradient(gradient, kernel_points, tuple(size), self._scratch)
-        else:
-            shape = (channels, height + top + bottom, width + left + right, dy.shape[0])
-            dx = self._scratch("dx", shape, dy)
-            weight = self.parameters["weight"].value
-            convolution.patches_input_gradient(
-                gradient, weight, self.stride, tuple(size), dx, self._scratch
-            )
-        return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
+        if launcher(dy):
+            return gpu.backward(self, dy)
+        return self._backward(dy, wants_input=True)
 
     def backward_parameters(self, dy: Array) -> None:
-        self._backward_parameters(dy)
+        if launcher(dy):
+            gpu.backward_parameters(self, dy)
+        else:
+            self._backward(dy, wants_input=False)
 
-    def _backward_parameters(self, dy: Array) -> Array:
-        """Set the parameters' gradients; return that of the outputs in the form that `backward` goes on with."""
-        saved, kernel_points = self._saved(dy)
-        image = kernels.to_batch_last(dy)
-        flat = image.reshape(self.filters, -1)
+    def _backward(self, dy: Array, wants_input: bool) -> Any:
+        way, saved = self._saved(dy)
+        dy = kernels.to_batch_last(dy)
         weight = self.parameters["weight"]
         weight.grad = self._scratch("dW", weight.value.shape, dy)
         if self.bias:
-            self.parameters["bias"].grad = flat.sum(axis=1)
-        if kernel_points is None:
-            convolution.patches_weight_gradient(saved, flat, weight.grad)
-            return flat
-        products = winograd.gradient_points(image, self.kernel[0], self._scratch)
-        winograd.weight_gradient(saved, products, weight.grad, self._scratch)
-        return products
+            self.parameters["bias"].grad = dy.reshape(self.filters, -1).sum(axis=1)
+        return way.backward(self, saved, dy, wants_input)
 
-    def _takes_winograd(self, x: Array) -> bool:
-        if self.algorithm == "auto":
-            channels = self.input_shape[0]
-            return isinstance(x, np.ndarray) and winograd.pays(channels, self.filters, self.kernel, self.stride)
-        return self.algorithm == "winograd"
+    def _way(self, x: Array) -> Any:
+        """Return how to compute: the way that was asked for, or the one that is fastest for this shape."""
+        if not isinstance(x, np.ndarray) or self.algorithm == "patches":
+            return ByPatches
+        by_tiles = ByTiles if self.stride == (1, 1) else ByPhases
+        if self.algorithm != "auto":
+            return ByRows if self.algorithm == "rows" else by_tiles
+        channels, batch = self.input_shape[0], x.shape[0]
+        if winograd.pays(channels, self.filters, self.kernel, self.stride, batch):
+            return by_tiles
+        return ByRows if rows.pays(self.kernel, channels, self.output_shape[2], batch) else ByPatches
 
     def padded(self, x: Array, scratch: convolution.Scratch) -> Array:
         """Return `x` (N, C, H, W) in batch-last memory with its padding."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from minidl import parallel
 from minidl.backend import Array, namespace
 from minidl.errors import ConfigError, ShapeError
 from minidl.layers.base import Layer, Parameter, Shape
@@ -71,43 +75,57 @@ class BatchNorm(Layer):
         self.buffers["running_mean"] = np.zeros(features, self.dtype)
         self.buffers["running_var"] = np.ones(features, self.dtype)
         self.buffers["batches"] = np.zeros((), np.int64)
-        # A feature's axis stays, the others are averaged over.
-        self._axes = (0, 2, 3) if len(input_shape) == 3 else (0,)
-        self._column = (-1, 1, 1) if len(input_shape) == 3 else (-1,)
         return input_shape
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        xp = namespace(x)
+        xp, count = namespace(x), x.size // x.shape[1]
         train = train and not all(parameter.frozen for parameter in self.parameters.values())
-        if train:
-            mean, var = x.mean(axis=self._axes), x.var(axis=self._axes)
-            self._update_running(mean, var, x.size // mean.size)
-        else:
-            mean, var = self.buffers["running_mean"], self.buffers["running_var"]
-        inverse_std = 1 / xp.sqrt(var + self.eps)
-        xhat = xp.subtract(x, mean.reshape(self._column), out=self._scratch_like("xhat", x))
-        xhat *= inverse_std.reshape(self._column)
         gamma, beta = self.parameters["gamma"].value, self.parameters["beta"].value
-        y = xp.multiply(xhat, gamma.reshape(self._column), out=self._output_like(x, train))
-        y += beta.reshape(self._column)
-        self._cache = xhat, inverse_std, train
+        mean, var = self.buffers["running_mean"], self.buffers["running_var"]
+        if train:
+            mean, var = xp.empty(x.shape[1], x.dtype), xp.empty(x.shape[1], x.dtype)
+        y = self._output_like(x, train)
+        inputs, outputs = _features_first(x), _features_first(y)
+
+        def work(part: slice) -> None:
+            if train:
+                mean[part] = inputs[part].mean(axis=_others(x))
+            centred = xp.subtract(inputs[part], _column(mean[part], x), out=outputs[part])
+            if train:
+                var[part] = _products(centred, centred) / count
+            centred *= _column(gamma[part] / xp.sqrt(var[part] + self.eps), x)
+            centred += _column(beta[part], x)
+
+        _by_features(x, work)
+        if train:
+            self._update_running(mean, var, count)
+        self._cache = x, mean, 1 / xp.sqrt(var + self.eps), train
         return y
 
     def backward(self, dy: Array) -> Array:
-        xhat, inverse_std, train = self._saved(dy)
-        gamma, beta = self.parameters["gamma"], self.parameters["beta"]
-        dx = namespace(dy).multiply(dy, xhat, out=self._scratch_like("dx", xhat))
-        gamma.grad = dx.sum(axis=self._axes)
-        beta.grad = dy.sum(axis=self._axes)
-        scale = (gamma.value * inverse_std).reshape(self._column)
-        if not train:
-            return namespace(dy).multiply(dy, scale, out=dx)
-        count = dy.size // gamma.grad.size
-        namespace(dy).multiply(xhat, (gamma.grad / -count).reshape(self._column), out=dx)
-        dx += dy
-        dx -= (beta.grad / count).reshape(self._column)
-        dx *= scale
+        x, mean, inverse_std, train = self._saved(dy)
+        xp, count = namespace(dy), dy.size // dy.shape[1]
+        gamma = self.parameters["gamma"].value
+        dgamma, dbeta = xp.empty(gamma.shape, dy.dtype), xp.empty(gamma.shape, dy.dtype)
+        dx = self._scratch_like("dx", x)
+        inputs, dinputs, doutputs = _features_first(x), _features_first(dx), _features_first(dy)
+
+        def work(part: slice) -> None:
+            centred = xp.subtract(inputs[part], _column(mean[part], x), out=dinputs[part])
+            dbeta[part] = doutputs[part].sum(axis=_others(x))
+            dgamma[part] = _products(doutputs[part], centred) * inverse_std[part]
+            scale = _column(gamma[part] * inverse_std[part], x)
+            if not train:
+                xp.multiply(doutputs[part], scale, out=dinputs[part])
+                return
+            centred *= _column(dgamma[part] * inverse_std[part] / -count, x)
+            centred += doutputs[part]
+            centred -= _column(dbeta[part] / count, x)
+            centred *= scale
+
+        _by_features(x, work)
+        self.parameters["gamma"].grad, self.parameters["beta"].grad = dgamma, dbeta
         return dx
 
     def _update_running(self, mean: Array, var: Array, count: int) -> None:
@@ -115,6 +133,43 @@ class BatchNorm(Layer):
             self.buffers[name] for name in ("batches", "running_mean", "running_var")
         )
         batches += 1
-        step = max(1 - self.momentum, 1 / int(batches))
+        if isinstance(batches, np.ndarray):
+            step: Any = max(1 - self.momentum, 1 / int(batches))
+        else:  # on a GPU, reading the count would wait for the device
+            step = namespace(mean).maximum(1 / batches.astype(mean.dtype), 1 - self.momentum)
         running_mean += step * (mean - running_mean)
         running_var += step * (var * (count / max(count - 1, 1)) - running_var)
+
+
+# Features are independent of each other: on a CPU a few channels of images are done at a time, from the mean to
+# the output, so that they stay in the cache.
+
+
+def _by_features(x: Array, work: Callable[[slice], None]) -> None:
+    """Call `work` for all features of `x` (N, D) or (N, C, H, W)."""
+    if x.ndim == 4 and isinstance(x, np.ndarray):
+        parallel.in_blocks(work, x.shape[1], x.size // x.shape[1])
+    else:
+        work(slice(None))
+
+
+def _features_first(x: Array) -> Array:
+    """Return (N, D) as a view (D, N), or (N, C, H, W) as (C, H, W, N)."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def _others(x: Array) -> tuple[int, ...]:
+    """Return all axes but the first."""
+    return tuple(range(1, x.ndim))
+
+
+def _column(features: Array, x: Array) -> Array:
+    """Return numbers of features in the shape that goes with `_features_first`."""
+    return features.reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def _products(a: Array, b: Array) -> Array:
+    """Return the sum of ``a * b`` for every feature, the first axis."""
+    if isinstance(a, np.ndarray) and a.ndim == 4 and a.flags.c_contiguous and b.flags.c_contiguous:
+        return np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1))
+    return (a * b).sum(axis=_others(a))

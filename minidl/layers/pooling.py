@@ -6,11 +6,16 @@ then along its columns; see `minidl.kernels.cpu.reduce_windows`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from minidl.backend import Array, namespace
+import numpy as np
+
+from minidl import parallel
+from minidl.backend import Array, launcher, namespace
 from minidl.errors import ConfigError
 from minidl.kernels import cpu as kernels
+from minidl.kernels.gpu import pool as gpu
 from minidl.layers.base import Layer, Shape
 from minidl.layers.geometry import (
     PaddingOption,
@@ -75,28 +80,51 @@ class _Pool2D(Layer):
         (top, _), (left, _) = self.pixels
         return kernels.from_batch_last(dx[:, top : top + height, left : left + width])
 
-    def _shapes(self, batch: int) -> tuple[Shape, Shape]:
-        """Return the shapes after pooling along the rows, and after both."""
-        channels, oh, ow = self.output_shape
-        return (channels, self._padded_shape(batch)[1], ow, batch), (channels, oh, ow, batch)
+    def _by_channels(self, image: Array, work: Callable[[slice], None]) -> None:
+        """Call `work` for all channels of an image (C, H, W, N), on a CPU for a few at a time."""
+        if isinstance(image, np.ndarray):
+            parallel.in_blocks(work, image.shape[0], image[0].size)
+        else:
+            work(slice(None))
 
-    def _summed(self, image: Array, out: Array) -> Array:
-        """Return the sum over every window of a padded batch-last image."""
-        add = namespace(image).add
-        rows = self._scratch("rows", self._shapes(image.shape[3])[0], image)
-        kernels.reduce_windows(add, image, _WIDTH, self.kernel[1], self.stride[1], out=rows)
-        return kernels.reduce_windows(add, rows, _HEIGHT, self.kernel[0], self.stride[0], out=out)
+    def _summed(self, image: Array, out: Array, factor: Any = None) -> Array:
+        """Return the sum over every window of a padded batch-last image, times `factor`."""
+        xp = namespace(image)
 
-    def _spread(self, dy: Array) -> Array:
-        """Return the sum of `dy` over the windows each pixel of the padded image belongs to."""
-        batch = dy.shape[3]
-        drows = self._scratch("drows", self._shapes(batch)[0], dy)
-        kernels.add_windows_backward(dy, _HEIGHT, self.kernel[0], self.stride[0], out=drows)
-        dx = self._scratch("dx", self._padded_shape(batch), dy)
-        return kernels.add_windows_backward(drows, _WIDTH, self.kernel[1], self.stride[1], out=dx)
+        def work(part: slice) -> None:
+            # The columns first: those are longer runs of memory, and only the sums are left for the rows.
+            columns = xp.empty((*out[part].shape[:2], *image.shape[2:]), image.dtype)
+            kernels.reduce_windows(xp.add, image[part], _HEIGHT, self.kernel[0], self.stride[0], out=columns)
+            sums = kernels.reduce_windows(
+                xp.add, columns, _WIDTH, self.kernel[1], self.stride[1], out=out[part]
+            )
+            if factor is not None:
+                sums *= factor
 
-    def _inverse_counts(self, like: Array, count_padding: bool) -> Array:
-        """Return 1 / (pixels each window averages over), shape (1, OH, OW, 1)."""
+        self._by_channels(image, work)
+        return out
+
+    def _spread(self, dy: Array, factor: Any = None) -> Array:
+        """Return the sum of `dy` times `factor` over the windows each pixel of the padded image belongs to."""
+        xp = namespace(dy)
+        dx = self._scratch("dx", self._padded_shape(dy.shape[3]), dy)
+
+        def work(part: slice) -> None:
+            share = dy[part] if factor is None else dy[part] * factor
+            columns = xp.empty((*share.shape[:2], *dx.shape[2:]), dy.dtype)
+            kernels.add_windows_backward(share, _WIDTH, self.kernel[1], self.stride[1], out=columns)
+            kernels.add_windows_backward(columns, _HEIGHT, self.kernel[0], self.stride[0], out=dx[part])
+
+        self._by_channels(dx, work)
+        return dx
+
+    def _inverse_counts(self, like: Array, count_padding: bool) -> Any:
+        """Return 1 / (pixels each window averages over): one number, or an array (1, OH, OW, 1)."""
+        if count_padding or self.pixels == ((0, 0), (0, 0)):
+            return 1 / (self.kernel[0] * self.kernel[1])
+        kept = self._workspace.get("inverse counts")
+        if kept is not None and kept.dtype == like.dtype and type(kept) is type(like):
+            return kept
         xp = namespace(like)
         sides = []
         for size, k, s, (before, after) in zip(
@@ -104,9 +132,10 @@ class _Pool2D(Layer):
         ):
             real = [0] * before + [1] * size + [0] * after
             starts = range(0, len(real) - k + 1, s)
-            sides.append([k if count_padding else sum(real[start : start + k]) for start in starts])
+            sides.append([sum(real[start : start + k]) for start in starts])
         rows, columns = (xp.asarray(counts, dtype=like.dtype) for counts in sides)
-        return 1 / (rows[:, None] * columns)[None, :, :, None]
+        inverse = self._workspace["inverse counts"] = 1 / (rows[:, None] * columns)[None, :, :, None]
+        return inverse
 
 
 class MaxPool2D(_Pool2D):
@@ -137,23 +166,39 @@ class MaxPool2D(_Pool2D):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        maximum = namespace(x).maximum
-        image = self._image(x)
-        rows_shape, shape = self._shapes(x.shape[0])
-        rows = self._scratch("rows", rows_shape, x)
-        kernels.reduce_windows(maximum, image, _WIDTH, self.kernel[1], self.stride[1], out=rows)
-        y = self._output(shape, x, train)
-        kernels.reduce_windows(maximum, rows, _HEIGHT, self.kernel[0], self.stride[0], out=y)
+        if launcher(x) and gpu.fits(self):
+            return gpu.max_forward(self, x, train)
+        maximum, image = namespace(x).maximum, self._image(x)
+        y = self._output((*self.output_shape, x.shape[0]), x, train)
+        rows = self._scratch("rows", (*image.shape[:2], *y.shape[2:]), x)
+
+        def work(part: slice) -> None:
+            kernels.reduce_windows(
+                maximum, image[part], _WIDTH, self.kernel[1], self.stride[1], out=rows[part]
+            )
+            kernels.reduce_windows(maximum, rows[part], _HEIGHT, self.kernel[0], self.stride[0], out=y[part])
+
+        self._by_channels(image, work)
         self._cache = image, rows, y
         return kernels.from_batch_last(y)
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy) and gpu.fits(self):
+            return gpu.max_backward(self, dy)
         image, rows, y = self._saved(dy)
         dy = kernels.to_batch_last(dy)
-        drows = self._scratch("drows", rows.shape, dy)
-        kernels.max_windows_backward(rows, y, dy, _HEIGHT, self.kernel[0], self.stride[0], out=drows)
         dx = self._scratch("dx", image.shape, dy)
-        kernels.max_windows_backward(image, rows, drows, _WIDTH, self.kernel[1], self.stride[1], out=dx)
+
+        def work(part: slice) -> None:
+            drows = namespace(dy).empty(rows[part].shape, dy.dtype)
+            kernels.max_windows_backward(
+                rows[part], y[part], dy[part], _HEIGHT, self.kernel[0], self.stride[0], out=drows
+            )
+            kernels.max_windows_backward(
+                image[part], rows[part], drows, _WIDTH, self.kernel[1], self.stride[1], out=dx[part]
+            )
+
+        self._by_channels(image, work)
         return self._cropped(dx)
 
 
@@ -188,16 +233,19 @@ class AvgPool2D(_Pool2D):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        y = self._summed(self._image(x), self._output(self._shapes(x.shape[0])[1], x, train))
-        y *= self._inverse_counts(x, self.count_padding)
+        if launcher(x):
+            return gpu.average_forward(self, x, train)
+        y = self._output((*self.output_shape, x.shape[0]), x, train)
+        self._summed(self._image(x), y, self._inverse_counts(x, self.count_padding))
         self._cache = True
         return kernels.from_batch_last(y)
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.average_backward(self, dy)
         self._saved(dy)
-        return self._cropped(
-            self._spread(kernels.to_batch_last(dy) * self._inverse_counts(dy, self.count_padding))
-        )
+        factor = self._inverse_counts(dy, self.count_padding)
+        return self._cropped(self._spread(kernels.to_batch_last(dy), factor))
 
 
 class L2Pool2D(_Pool2D):
@@ -240,9 +288,8 @@ class L2Pool2D(_Pool2D):
         self._check_input(x)
         xp, image = namespace(x), self._image(x)
         squares = xp.multiply(image, image, out=self._scratch("squares", image.shape, x))
-        y = self._summed(squares, self._output(self._shapes(x.shape[0])[1], x, train))
-        if self.mode == "mean":
-            y *= self._inverse_counts(x, count_padding=False)
+        factor = self._inverse_counts(x, count_padding=False) if self.mode == "mean" else None
+        y = self._summed(squares, self._output((*self.output_shape, x.shape[0]), x, train), factor)
         xp.sqrt(y, out=y)
         self._cache = image, y
         return kernels.from_batch_last(y)
@@ -251,9 +298,8 @@ class L2Pool2D(_Pool2D):
         image, y = self._saved(dy)
         safe = namespace(y).maximum(y, namespace(y).finfo(y.dtype).tiny)
         share = kernels.to_batch_last(dy) / safe
-        if self.mode == "mean":
-            share *= self._inverse_counts(dy, count_padding=False)
-        dx = self._spread(share)
+        factor = self._inverse_counts(dy, count_padding=False) if self.mode == "mean" else None
+        dx = self._spread(share, factor)
         dx *= image
         return self._cropped(dx)
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from minidl import parallel
 from minidl.backend import Array, device_of, namespace
-from minidl.layers.base import Layer, Parameter
+from minidl.layers.base import Layer, Parameter, Shape
 
 SMALLEST_SHARD = 32  # images; below, meeting costs more than sharing the work saves (measured)
 
@@ -32,7 +32,7 @@ class Shards:
         self.layers = list(layers)
         self.count = count
         self._copies = [[_sharing_parameters(layer) for layer in layers] for _ in range(count)]
-        self._output: Array = None
+        self._owned: dict[str, Array] = {}
         self._bounds: list[tuple[int, int]] = []
 
     def forward(self, x: Array, train: bool) -> Array:
@@ -40,7 +40,7 @@ class Shards:
         batch = x.shape[0]
         edges = [batch * k // self.count for k in range(self.count + 1)]
         self._bounds = list(itertools.pairwise(edges))
-        output = self._buffer(x, train)
+        output = self._buffer("output" if train else None, self.layers[-1].output_shape, x)
 
         def run(k: int) -> None:
             start, end = self._bounds[k]
@@ -56,18 +56,18 @@ class Shards:
 
     def backward(self, dy: Array) -> Array:
         """Set the parameters' gradients to the sum over the copies, and return the gradient of the input."""
-        parts: list[Array] = [None] * self.count
+        dx = self._buffer("dx", self.layers[0].input_shape, dy)
 
         def run(k: int) -> None:
             start, end = self._bounds[k]
             part = dy[start:end]
             for layer in reversed(self._copies[k]):
                 part = layer.backward(part)
-            parts[k] = part
+            dx[start:end] = part
 
         parallel.run([partial(run, k) for k in range(self.count)])
         self._add_gradients(0)
-        return namespace(dy).concatenate(parts)
+        return dx
 
     def backward_parameters(self, dy: Array, bottom: int) -> None:
         """Like `backward`, down to layer number `bottom` and without its input's gradient."""
@@ -92,15 +92,15 @@ class Shards:
                     first += gradient
                 parameter.grad = first
 
-    def _buffer(self, x: Array, train: bool) -> Array:
+    def _buffer(self, name: str | None, shape: Shape, like: Array) -> Array:
+        """Return an array for a whole batch: the same one from step to step, or a fresh one without a name."""
         # Batch-last memory, which is what the layers return and the dense layer above prefers.
-        shape = self.layers[-1].output_shape
-        owned = self._output
-        if not train or owned is None or owned.shape != (x.shape[0], *shape) or owned.dtype != x.dtype:
-            memory = namespace(x).empty((*shape, x.shape[0]), x.dtype)
+        owned = self._owned.get(name) if name is not None else None
+        if owned is None or owned.shape != (like.shape[0], *shape) or owned.dtype != like.dtype:
+            memory = namespace(like).empty((*shape, like.shape[0]), like.dtype)
             owned = memory.transpose(len(shape), *range(len(shape)))
-        if train:
-            self._output = owned
+        if name is not None:
+            self._owned[name] = owned
         return owned
 
 
