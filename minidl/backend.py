@@ -7,9 +7,10 @@ global switch: the array says where the work is done. Arrays move between device
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,25 @@ import numpy as np
 from minidl.errors import DeviceError
 
 Array = Any  # numpy.ndarray, cupy.ndarray, or a registered type with the same interface
+Launch = Callable[[Any, Any, tuple[Any, ...]], None]  # a kernel, how many threads, the kernel's arguments
+Memory = Callable[[bool], tuple[int, int]]  # bytes held and bytes free, after letting go of what is unused if True
 DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
 class _ArrayType:
     kind: type
-    module: ModuleType
+    module: Any
     device: str
     from_host: Callable[[np.ndarray], Array]
     to_host: Callable[[Array], np.ndarray]
+    launch: Launch | None
+    memory: Memory | None
 
 
 _registered: list[_ArrayType] = []
+_plain: ContextVar[bool] = ContextVar("minidl_plain", default=False)
+_recording: ContextVar[bool] = ContextVar("minidl_recording", default=False)
 
 
 def register(
@@ -38,6 +45,9 @@ def register(
     device: str,
     from_host: Callable[[np.ndarray], Array],
     to_host: Callable[[Array], np.ndarray],
+    *,
+    launch: Launch | None = None,
+    memory: Memory | None = None,
 ) -> None:
     """Teach minidl another array type.
 
@@ -51,9 +61,61 @@ def register(
         The name `to_device` and ``model.to`` know it by.
     from_host, to_host : callable
         Copy a NumPy array to the device and back.
+    launch : callable, optional
+        ``launch(kernel, size, args)`` runs a fused kernel (`minidl.kernels.gpu`) on arrays of this type
+        with at least `size` threads. Without it the plain layers do all the work.
+    memory : callable, optional
+        ``memory(release)`` returns the bytes that arrays hold on the device, with those that are kept for the
+        next ones, and the bytes that are free; if `release` is true, after letting go of the former kind.
     """
     _registered[:] = [known for known in _registered if known.device != device]
-    _registered.append(_ArrayType(kind, module, device, from_host, to_host))
+    _registered.append(_ArrayType(kind, module, device, from_host, to_host, launch, memory))
+
+
+def launcher(x: Array, *, fused: bool = True) -> Launch | None:
+    """Return what runs minidl's own kernels on the device of `x`; None where there are none.
+
+    Parameters
+    ----------
+    x : array
+        None is returned for NumPy's.
+    fused : bool
+        Whether the kernel only does faster what the plain layers do as well. Such kernels are off inside
+        ``with plain():``; those that an array library cannot replace are not.
+    """
+    if type(x) is np.ndarray:  # asked for every layer of every step, so the usual answer comes first
+        return None
+    if isinstance(x, np.ndarray | np.generic) or (fused and _plain.get()):
+        return None
+    return _type_of(x).launch
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Turn fused kernels off inside the block, so that the plain layers can be compared with them."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Say that the steps inside the block are recorded into a graph, or prepare the recording of one.
+
+    CuPy cannot record cuBLAS: inside, products on a device are left to minidl's own kernels.
+    """
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def capturing(x: Array) -> bool:
+    """Return whether work on `x` goes into a graph: on a device, inside a `recording` block."""
+    return _recording.get() and not isinstance(x, np.ndarray | np.generic)
 
 
 def namespace(x: Array) -> Any:
@@ -74,6 +136,21 @@ def device_of(x: Array) -> str:
     if isinstance(x, np.ndarray | np.generic):
         return "cpu"
     return _type_of(x).device
+
+
+def device_memory(device: str, release: bool = False) -> tuple[int, int] | None:
+    """Return the bytes held and the bytes free on a device; None where nobody counts them, as on the CPU.
+
+    Parameters
+    ----------
+    device : str
+    release : bool
+        Let go of the memory of arrays that are no more, which is otherwise kept for the next ones.
+    """
+    for known in _registered:
+        if known.device == device and known.memory is not None:
+            return known.memory(release)
+    return None
 
 
 def to_cpu(x: Array) -> np.ndarray:
@@ -154,15 +231,33 @@ def _register_cupy() -> _ArrayType:
         raise DeviceError(f"device 'cuda' is not available: {problem}")
     import cupy
 
-    register(cupy.ndarray, cupy, "cuda", cupy.asarray, cupy.asnumpy)
+    from minidl.kernels.gpu.launch import launch_cuda
+
+    register(
+        cupy.ndarray, cupy, "cuda", cupy.asarray, cupy.asnumpy, launch=launch_cuda, memory=_cupy_memory
+    )
     return _registered[-1]
+
+
+def _cupy_memory(release: bool) -> tuple[int, int]:
+    import cupy
+
+    pool = cupy.get_default_memory_pool()
+    if release:
+        pool.free_all_blocks()
+    held, free, limit = pool.total_bytes(), cupy.cuda.Device().mem_info[0], pool.get_limit()
+    return held, min(free, limit - held) if limit else free
 
 
 def _cuda_problem() -> str | None:
     try:
         import cupy
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "cupy":
+            return f"CuPy is installed but cannot be imported ({error})"
         return "CuPy is not installed (pip install 'minidl[gpu]')"
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported ({error})"
     if not cupy.cuda.is_available():
         return "CuPy is installed but the CUDA runtime sees no GPU"
     return None

@@ -16,6 +16,7 @@ from minidl.backend import Array, device_of, namespace, to_device
 from minidl.blocks import blocks
 from minidl.clipping import clip_norm, clip_values
 from minidl.errors import CheckpointError, ConfigError, ShapeError, StateError
+from minidl.kernels.gpu import optimizers as gpu
 from minidl.layers.base import Parameter
 
 WORTH_SHARING = 60  # blocks beyond one for each parameter, from which threads share the update (measured)
@@ -67,6 +68,7 @@ class Optimizer:
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.steps = 0
+        self._control: gpu.Control | None = None
         self._state: dict[str, tuple[Array, ...]] = {}
         self._require("lr", lr, 0 <= lr < math.inf, "a finite number >= 0")
         self._require("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "a finite number >= 0")
@@ -74,6 +76,16 @@ class Optimizer:
             self._require(
                 option, limit, limit is None or 0 < limit < math.inf, "a finite number > 0, or None"
             )
+
+    @property
+    def control(self) -> gpu.Control | None:
+        """On a GPU: the learning rate and the number of the step, in its memory."""
+        # A property, not an attribute: it is no option, and has no place in a run's configuration.
+        return self._control
+
+    @control.setter
+    def control(self, control: gpu.Control | None) -> None:
+        self._control = control
 
     def prepare(self, named_parameters: NamedParameters) -> None:
         """Called before the forward pass. Only the look-ahead forms of `Nesterov` do anything here."""
@@ -101,6 +113,9 @@ class Optimizer:
         if self.clip_norm is not None and parameters:
             clip_norm([parameter.grad for _, parameter in parameters], self.clip_norm)
         self.steps += 1
+        if gpu.applies(self, parameters):
+            gpu.step(self, parameters)
+            return
         pieces: list[tuple[tuple[Array, ...], float, tuple[Any, ...]]] = []
         for name, parameter in parameters:
             lr = self._rate(parameter)

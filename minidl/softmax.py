@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl.backend import Array, device_of, namespace, to_device
 from minidl.errors import ConfigError, ShapeError
+from minidl.kernels.gpu import softmax as gpu
 from minidl.loss import Loss
 from minidl.targets import as_targets, as_weights, check_labels, check_outputs, one_hot
 
@@ -111,6 +112,8 @@ class SoftmaxCrossEntropy(Loss):
                 "end the model with Flatten and Dense"
             )
         outputs = namespace(outputs).ascontiguousarray(outputs)  # the labels are found by flat position
+        if gpu.applies(self, outputs, targets):
+            return gpu.forward(self, outputs, check_labels(self.name, targets, outputs.shape[1]), a)
         if targets.shape != outputs.shape[:1] or targets.dtype.kind not in "iu":
             dense = as_targets(self.name, outputs, targets)
             self._check_rows(dense)
@@ -121,6 +124,8 @@ class SoftmaxCrossEntropy(Loss):
         return self._forward_labels(outputs, labels, a)
 
     def backward(self) -> Array:
+        if not isinstance(self._saved(), tuple):
+            return self._cache  # a GPU computes it along with the loss
         exps, totals, picks, mass, weighted = self._saved()
         gradient = exps * (mass / totals)[:, None]  # p times the weight of the example
         if weighted is None:

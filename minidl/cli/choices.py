@@ -45,7 +45,7 @@ def model_from(args: argparse.Namespace, default: str | None = None, preset: str
         With the options of `add_model_options`.
     default : str, optional
         The rung to take when none was chosen.
-    preset : {"quick", "express", "lecture"}
+    preset : {"quick", "express", "lecture", "corrected"}
         The recipe a rung's initial weights and dropout are for (`minidl.experiments.recipes`).
 
     Raises
@@ -125,6 +125,23 @@ def data_from(args: argparse.Namespace) -> DataSet:
             f"--subset must be at most {len(data.train):,}, the training images of {data.title}, got {subset:,}"
         )
     return replace(data, train=data.train.subset(subset))
+
+
+def add_device_option(parser: Any) -> None:
+    """Add ``--device NAME``."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: auto)"
+    )
+
+
+def device_from(args: argparse.Namespace) -> str:
+    """Return the device that the option names, and say which, unless it is the CPU and nobody asked."""
+    from minidl.backend import choose_device
+
+    device = choose_device(args.device)
+    if (args.device, device) != ("auto", "cpu"):
+        print(f"device {device}")
+    return device
 
 
 def add_seed_option(parser: Any) -> None:

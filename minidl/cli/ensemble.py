@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from minidl.cli.choices import add_device_option, device_from
 from minidl.cli.picture_file import add_out_option, check_picture_name, save_picture
 
 
@@ -39,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
         help="which images (default: validation)",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with the data files")
+    add_device_option(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file as well")
     add_out_option(parser, "ensemble.png")
 
@@ -51,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     from minidl.plots.ensemble import ensemble_plot
 
     check_picture_name(args.out)
-    voters = gather(args.runs, take=args.take, top=args.top, split=args.split, data_dir=args.data_dir)
+    voters = gather(
+        args.runs, take=args.take, top=args.top, split=args.split, data_dir=args.data_dir, device=device_from(args)
+    )
     score, picture = score_and_picture(voters)
     print(voting_text(voters, score))
     if args.json is not None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minidl.cli.choices import DATA
+from minidl.cli.choices import DATA, add_device_option, device_from
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--data", choices=DATA, help="score on this data set (default: the run's own)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with the data files")
+    add_device_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
     from minidl.experiments.evaluation_report import evaluation_text, write_evaluation_report
     from minidl.experiments.scoring import TrainedRun
 
-    trained = TrainedRun(args.run, weights=args.weights, data_name=args.data, data_dir=args.data_dir)
+    device = device_from(args)
+    trained = TrainedRun(
+        args.run, weights=args.weights, data_name=args.data, data_dir=args.data_dir, device=device
+    )
     outcome = trained.score(args.split)
     report = write_evaluation_report(args.run, outcome)
     print(evaluation_text(outcome.facts))

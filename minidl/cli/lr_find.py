@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from minidl.cli.choices import add_data_options, add_model_options, add_seed_option, data_from, model_from
+from minidl.cli.choices import (
+    add_data_options,
+    add_device_option,
+    add_model_options,
+    add_seed_option,
+    data_from,
+    device_from,
+    model_from,
+)
 from minidl.cli.picture_file import add_out_option, check_picture_name, save_picture
 
 if TYPE_CHECKING:
@@ -49,6 +57,7 @@ def add_parser(subparsers: Any) -> None:
         "--linear", action="store_true", help="rates at equal distances instead of equal ratios"
     )
     add_seed_option(parser)
+    add_device_option(parser)
     add_out_option(parser, "lr-find.png")
 
 
@@ -74,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     seeds = Seeds(args.seed)
     loader = Loader(data.train.images, data.train.labels, args.batch_size, seeds=seeds)
     model.build(data.train.images.shape[1:], rng=seeds)
+    model.to(device_from(args))
     found = lr_range_test(
         model,
         loss,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from minidl._version import __version__
 from minidl.cli import (
+    beyond,
     compare,
     data,
     demo,
@@ -26,6 +27,7 @@ from minidl.cli import (
     report,
     search,
     speedrun,
+    steps,
     summary,
     train,
 )
@@ -35,6 +37,8 @@ from minidl.errors import MinidlError
 # run(args) -> exit code. They import what they need inside `run`, so that `minidl --help` is quick.
 COMMANDS = {
     "progression": progression,
+    "steps": steps,
+    "beyond": beyond,
     "train": train,
     "evaluate": evaluate,
     "compare": compare,

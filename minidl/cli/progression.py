@@ -53,8 +53,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=("quick", "express", "lecture"),
-        help="quick (default): minutes; express: modern training; lecture: the published settings, hours",
+        choices=("quick", "express", "lecture", "corrected"),
+        help="quick (default): minutes; express: modern training; lecture: the published settings, hours; "
+        "corrected: these with fan-in weights, shuffling and independent dropout masks",
     )
     parser.add_argument("--rungs", metavar="LIST", help="such as 0,3-5,10 (default: all; besides: 1b, 2b)")
     parser.add_argument("--seeds", type=int, metavar="N", help="networks of each rung (default 1)")
@@ -62,6 +63,11 @@ def add_parser(subparsers: Any) -> None:
         "--data", choices=("mnist", "digits", "fashion", "kmnist"), help="data set (no fallback)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data files")
+    parser.add_argument(
+        "--split",
+        choices=("test", "validation"),
+        help="images to score on (default test); validation leaves the vault shut, for those who try recipes",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default auto)")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="networks trained at once (default: one for each core)"
@@ -81,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     from minidl.experiments.plan import default_folder, read_plan
     from minidl.experiments.progression import Progression
     from minidl.experiments.report import write_progression_report
+    from minidl.experiments.steps import ladder_steps, write_steps
+    from minidl.experiments.steps_text import steps_markdown, steps_text
     from minidl.experiments.table import full_table
 
     if args.resume is not None:
@@ -102,9 +110,13 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. To go on: minidl progression --resume {shlex.quote(str(folder))}", file=sys.stderr)
         raise
-    test = progression.open_for_report()
-    report = write_progression_report(folder, test_images=test.images, test_labels=test.labels)
+    scored = progression.open_for_report()
+    report = write_progression_report(folder, test_images=scored.images, test_labels=scored.labels)
     print("\n" + full_table(results))
+    if plan.seeds > 1:
+        found = ladder_steps(folder, results)
+        write_steps(folder, found, steps_markdown(found))
+        print("\n" + steps_text(found))
     print(f"\nall of it took {results['seconds']:.0f} s; the report is {report}")
     return 0
 
@@ -138,19 +150,21 @@ def _new_plan(args: argparse.Namespace) -> Any:
         f"--seeds {seeds}",
     ]
     options += [f"--{name.replace('_', '-')} {value}" for name, value in changes.items()]
+    split = args.split or "test"
+    options += [] if split == "test" else [f"--split {split}"]
     if args.cluster is not None and args.jobs is not None:
         raise ConfigError("--jobs is for this machine, --cluster for others; leave out one of them")
     networks = seeds * sum(5 if rung == "11" else 1 for rung in rungs)
     jobs = 1 if args.cluster is not None else args.jobs or default_jobs(device, networks)
     command = "minidl progression " + " ".join(options)
     threads = available_cores() if jobs == 1 and args.cluster is None else 1
-    return Plan(preset, rungs, seeds, args.data or "mnist", device, jobs, changes, command, threads)
+    return Plan(preset, rungs, seeds, args.data or "mnist", device, jobs, changes, command, threads, split)
 
 
 def _refuse_options(args: argparse.Namespace) -> None:
     from minidl.errors import ConfigError
 
-    fixed = ["preset", "rungs", "seeds", "data", "device", "jobs", "out", *_RECIPE_OPTIONS]
+    fixed = ["preset", "rungs", "seeds", "data", "split", "device", "jobs", "out", *_RECIPE_OPTIONS]
     given = ["--" + name.replace("_", "-") for name in fixed if getattr(args, name) is not None]
     if given:
         raise ConfigError(f"--resume takes everything from the folder; leave out {', '.join(given)}")

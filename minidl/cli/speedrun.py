@@ -25,6 +25,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="networks (default: %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="cores for a training step (default: 2)")
     parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="cpu",
+        help="where to train (default: %(default)s)",
+    )
+    parser.add_argument(
         "--split",
         choices=("test", "validation"),
         default="test",
@@ -43,11 +49,13 @@ def run(args: argparse.Namespace) -> int:
     import time
     from datetime import datetime
 
+    from minidl.backend import choose_device
     from minidl.data import load, load_or_digits
     from minidl.experiments.speedrun import require_sensible, speedrun
     from minidl.experiments.speedrun_table import speedrun_text
 
-    require_sensible(args.seeds, args.threads, args.split, args.out)
+    device = choose_device(args.device)
+    require_sensible(args.seeds, args.threads, args.split, args.out, device)
     clock = time.perf_counter()
     if args.data is None:
         data = load_or_digits(data_dir=args.data_dir)
@@ -65,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         seeds=args.seeds,
         threads=args.threads,
         split=args.split,
+        device=device,
         load_seconds=seconds,
         say=lambda line: print(line, flush=True),
     )

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=("quick", "express", "lecture"),
+        choices=("quick", "express", "lecture", "corrected"),
         default="lecture",
         help="the settings the network is built for (default: lecture)",
     )

@@ -160,24 +160,32 @@ class Loader:
         y : numpy.ndarray
             Shape (n,), int64; what `mix` makes of it, where there is one.
         """
-        order = self.order(epoch)
-        generator = self.seeds.generator("augment", str(int(epoch)))
+        order = self.order(epoch)[: self.examples]
         mixing = self.seeds.generator("mix", str(int(epoch)))
         # One factor and one offset: ``(batch * scale - mean) / std``.
         factor, offset = self.scale / self.std, self.mean / self.std
-        for start in range(0, self.examples, self.batch_size):
-            chosen = order[start : min(start + self.batch_size, self.examples)]
+        start = 0
+        for batch in self.augmented(order, epoch):
+            # One pass: gathered grey levels in, scaled floats out.
+            x, y = (
+                np.multiply(batch, factor, dtype=self.dtype),
+                self.labels[order[start : start + len(batch)]],
+            )
+            if offset:
+                x -= offset
+            yield (x, y) if self.mix is None else self.mix(x, y, mixing)
+            start += len(batch)
+
+    def augmented(self, order: np.ndarray, epoch: int) -> Iterator[np.ndarray]:
+        """Yield the images of the batches of an epoch whose `order` is given, augmented and not yet scaled."""
+        generator = self.seeds.generator("augment", str(int(epoch)))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
             if isinstance(self.images, ExpandedShifts):
                 batch = self.images[chosen]
             else:
                 batch = self.images.take(chosen, axis=0)  # faster than images[chosen]
-            if self.augment is not None:
-                batch = self.augment(batch, generator)
-            # One pass: gathered grey levels in, scaled floats out.
-            x, y = np.multiply(batch, factor, dtype=self.dtype), self.labels[chosen]
-            if offset:
-                x -= offset
-            yield (x, y) if self.mix is None else self.mix(x, y, mixing)
+            yield batch if self.augment is None else self.augment(batch, generator)
 
     def _sampled(self, epoch: int, sampler: Sampler) -> np.ndarray:
         order = np.asarray(sampler.indices(epoch, self.seeds.generator("sample", str(epoch))))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl.backend import device_of, to_device
 from minidl.data.augment.base import is_number
 from minidl.errors import ConfigError, ShapeError
 from minidl.targets import check_labels, one_hot
@@ -89,9 +90,9 @@ class Mixup(Mix):
                 f"Mixup: expected integer labels ({count},) or targets ({count}, {self.classes}), got {y.dtype} "
                 f"of shape {y.shape}"
             )
-        partners = generator.permutation(count)
+        partners = to_device(generator.permutation(count), device_of(x))
         shares = generator.beta(self.alpha, self.alpha, 1 if self.per == "batch" else count)
-        shares = np.broadcast_to(shares.astype(x.dtype), (count,))
+        shares = to_device(np.broadcast_to(shares.astype(x.dtype), (count,)), device_of(x))
         return blend(x, partners, shares), blend(y.astype(x.dtype, copy=False), partners, shares)
 
 

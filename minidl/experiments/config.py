@@ -59,7 +59,7 @@ class ModelConfig:
 
     rung: str | None = _key(None, "a network of the progression, such as 0, 3 or 2b")
     preset: str | None = _key(None, "the recipe that the rung's initial weights and dropout are from",
-                              choices=("quick", "express", "lecture"))  # fmt: skip
+                              choices=("quick", "express", "lecture", "corrected"))  # fmt: skip
     text: str | None = _key(None, "a model as in Python: Sequential([Flatten(), Dense(10)])")
     layers: tuple[str, ...] = _key((), "the layers of a Sequential, one text each")
     init_from: str | None = _key(None, "start from these weights: a run's folder or a .safetensors file")

@@ -14,6 +14,8 @@ from minidl.experiments.recipes import Recipe, recipe_for
 from minidl.files import read_json
 from minidl.parallel import available_cores
 
+SPLITS = ("test", "validation")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,7 +23,7 @@ class Plan:
 
     Parameters
     ----------
-    preset : {"quick", "express", "lecture"}
+    preset : {"quick", "express", "lecture", "corrected"}
     rungs : tuple of str
         Ids. An ensemble brings the networks it needs of the rung before with it.
     seeds : int
@@ -38,6 +40,9 @@ class Plan:
     threads : int
         Threads of each network. They decide the last bits of its weights, so a stopped progression goes on
         with as many.
+    split : {"test", "validation"}
+        The images that the networks are scored on. "validation" leaves the vault shut; with it recipes are
+        chosen. The weights of the best epoch were chosen on the same images, so it is a little too good.
     """
 
     preset: str
@@ -49,12 +54,15 @@ class Plan:
     changes: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     threads: int = 1
+    split: str = "test"
 
     def __post_init__(self) -> None:
         if min(self.seeds, self.jobs, self.threads) < 1:
             raise ConfigError(
                 f"seeds, jobs and threads must be at least 1, got {self.seeds}, {self.jobs} and {self.threads}"
             )
+        if self.split not in SPLITS:
+            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
         for rung_id in self.rungs:
             recipe_for(find_rung(rung_id), self.preset, **self.changes)
 

@@ -30,7 +30,7 @@ from minidl.experiments.folder_lock import locked
 from minidl.experiments.ladder import INPUT_SHAPE, LADDER, Rung, build_model, find_rung
 from minidl.experiments.plan import Plan
 from minidl.experiments.progress import epoch_bar
-from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run
+from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, train_run, train_together
 from minidl.experiments.table import table_head, table_row
 from minidl.files import read_json, write_json
 from minidl.jobs import Workers
@@ -38,6 +38,7 @@ from minidl.machine import processor_name
 from minidl.parallel import available_cores
 
 FORMAT = 1
+TOGETHER = 5  # networks at once on a GPU: the members of a vote
 
 
 class Progression:
@@ -79,7 +80,7 @@ class Progression:
             return self._run(time.perf_counter())
 
     def _run(self, clock: float) -> dict[str, Any]:
-        self.say(table_head(self.data.title))
+        self.say(table_head(self.data.title, self.plan.split))
         for rung in self.rungs:  # what an earlier start has finished
             for run in self._runs(rung):
                 if (run.folder / "outcome.json").exists():
@@ -93,7 +94,9 @@ class Progression:
         return self._write_results(clock)
 
     def open_for_report(self) -> Split:
-        """Return the test split for the pictures of the report, noting the opening in ``results.json``."""
+        """Return the images scored for the pictures of the report, noting the opening of a vault on disk."""
+        if self.plan.split == "validation":
+            return self.data.validation
         test = self.data.vault.open("pictures and tests of the report")
         self.openings.append(self.data.vault.openings[-1])
         self._write_results(None)
@@ -126,8 +129,12 @@ class Progression:
         if not waiting:
             return
         if self.plan.jobs == 1 and self.workers.cluster is None:
-            for run in waiting:
-                yield run, train_run(run, self.data.train, self.data.validation, progress=True)
+            splits = self.data.train, self.data.validation
+            for group in _groups(waiting):
+                if len(group) > 1:
+                    yield from zip(group, train_together(group, *splits), strict=True)
+                else:
+                    yield group[0], train_run(group[0], *splits, progress=True)
             return
         # The longest first, so that no core waits at the end for one network begun last.
         waiting.sort(key=_cost, reverse=True)
@@ -141,14 +148,18 @@ class Progression:
         score = self._scored(run.folder, f"rung {rung.id}, seed {run.seed}", partial(score_run, run))
         self._note(rung, {**outcome, **score}, clock)
 
-    def _scored(self, folder: Path, what: str, score: Callable[[Split], None]) -> dict[str, Any]:
+    def _scored(self, folder: Path, what: str, score: Callable[..., None]) -> dict[str, Any]:
         """Return a network's score, opening the vault only if it was not scored before."""
-        if not is_scored(folder):
-            test = self.data.vault.open(f"test accuracy of {what}")
-            self.openings.append(self.data.vault.openings[-1])
-            self._write_results(None)  # on record even if the scoring is cut short
-            score(test)
-        found = read_json(folder / "test.json")
+        split = self.plan.split
+        if not is_scored(folder, split):
+            if split == "test":
+                scored = self.data.vault.open(f"test accuracy of {what}")
+                self.openings.append(self.data.vault.openings[-1])
+                self._write_results(None)  # on record even if the scoring is cut short
+            else:
+                scored = self.data.validation
+            score(scored, split=split)
+        found = read_json(folder / f"{split}.json")
         return {key: found[key] for key in ("accuracy", "correct", "examples")}
 
     def _vote(self, rung: Rung, clock: float) -> None:
@@ -202,7 +213,8 @@ class Progression:
             write_json(path, asked)
             return
         found = read_json(path)
-        if found.get("plan") != asked["plan"]:
+        plan = {"split": "test", **(found.get("plan") or {})}  # older files do not name the images
+        if plan != asked["plan"]:
             raise CheckpointError(
                 f"{self.folder}: this folder holds a progression with other settings; choose another"
             )
@@ -229,6 +241,7 @@ class Progression:
             "format": FORMAT,
             "command": self.plan.command,
             "preset": self.plan.preset,
+            "split": self.plan.split,
             "data": {
                 "name": self.data.name,
                 "title": self.data.title,
@@ -298,6 +311,18 @@ class Progression:
                 # Nielsen's rule: of several runs, quote the one that did best on validation.
                 row["by_validation"] = max(runs, key=lambda run: run["validation_accuracy"])["accuracy"]
         return row
+
+
+def _groups(runs: list[Run]) -> list[list[Run]]:
+    """Return the networks that are trained together: on a GPU up to five of one rung, otherwise each alone."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        fits = groups and groups[-1][0].rung == run.rung and len(groups[-1]) < TOGETHER
+        if fits and run.device != "cpu":
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return groups
 
 
 def _train_elsewhere(run: Run, train: Split, validation: Split) -> dict[str, Any]:

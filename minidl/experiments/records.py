@@ -63,12 +63,18 @@ def read_history(run: Path) -> dict[str, np.ndarray] | None:
     return {name: np.array(history[name], dtype=np.float64) for name in history.columns}
 
 
-def read_predictions(run: Path) -> np.ndarray | None:
-    """Return the classes a run predicted on the test set, (N,) int64, or None."""
-    arrays = _arrays(run / "test_outputs.safetensors")
+def read_predictions(run: Path, split: str = "test") -> np.ndarray | None:
+    """Return the classes a run predicted on the test (or validation) images, (N,) int64, or None."""
+    arrays = _arrays(run / f"{split}_outputs.safetensors")
     if "predictions" in arrays:
         return arrays["predictions"].astype(np.int64)
     return arrays["logits"].argmax(axis=1) if "logits" in arrays else None
+
+
+def read_correct(run: Path, split: str = "test") -> np.ndarray | None:
+    """Return which of the test (or validation) images a run got right, (N,) bool, or None."""
+    correct = _arrays(run / f"{split}_outputs.safetensors").get("correct")
+    return None if correct is None else correct.astype(bool)
 
 
 def read_first_weight(run: Path) -> np.ndarray | None:

@@ -29,6 +29,7 @@ from minidl.experiments.report_tables import (
     independence_sections,
     is_done,
     results_table,
+    step_sections,
     text,
     vault_sections,
 )
@@ -47,7 +48,7 @@ def write_progression_report(
     folder : str or Path
         Holds ``results.json`` and the run folders it names.
     test_images : (N, 1, H, W) uint8 array, optional
-        Images of the test set, for the gallery of mistakes.
+        The images the networks were scored on, of the test or the validation set: for the gallery of mistakes.
     test_labels : (N,) integer array, optional
         Their classes, for the confusion matrix and the comparison of rungs.
 
@@ -64,20 +65,21 @@ def write_progression_report(
     folder = Path(folder)
     results = read_progression(folder)
     data, rungs = results.get("data") or {}, results.get("rungs") or []
-    labels = None if test_labels is None else np.asarray(test_labels)
+    labels, split = None if test_labels is None else np.asarray(test_labels), results.get("split", "test")
     sections: list[Section] = [*header_sections(results)]
     sections += [Heading("Results"), results_table(results), *ladder_section(results)]
     sections += [
         Heading("Is each rung better than the one before?"),
-        *comparison_sections(folder, rungs, labels),
+        *step_sections(folder, results),
+        *comparison_sections(folder, rungs, labels, split),
     ]
-    sections += independence_sections(folder, rungs, labels)
+    sections += independence_sections(folder, rungs, labels, split)
     name, run = best_run(folder, rungs)
     sections += [Heading("The mistakes that remain")]
     if run is None:
         sections += [Paragraph("No rung is finished yet.")]
     else:
-        sections += mistake_sections(name, read_predictions(run), test_images, labels, data)
+        sections += mistake_sections(name, read_predictions(run, split), test_images, labels, data)
     sections += [Heading("First-layer filters")]
     sections += filter_sections(
         [(_named(r), read_first_weight(folder / r["runs"][0]["folder"])) for r in _trained(rungs)]

@@ -21,19 +21,21 @@ def ladder_section(results: dict[str, Any]) -> list[Section]:
     if not any(is_done(rung) and rung.get("mean") is not None for rung in rungs):
         return [Paragraph("No rung is finished yet: there is no ladder to draw.")]
     is_mnist = bool((results.get("data") or {}).get("is_mnist"))
+    split = str(results.get("split", "test")).capitalize()
     figure = ladder_plot(
         [f"{rung['rung']}  {rung.get('title') or ''}".strip() for rung in rungs],
         _numbers(rung.get("mean") for rung in rungs),
         _numbers(rung.get("lecture") for rung in rungs) if is_mnist else None,
         interval=np.array([_numbers(rung.get("wilson") or (None, None)) for rung in rungs]),
         sd=_numbers(rung.get("sd") for rung in rungs),
+        split=split.lower(),
     )
     beside = " beside the lecture's" if is_mnist else ""
     return [
         Picture(
             figure,
-            alt=f"Test error of every rung on a logarithmic axis{beside}; the numbers are in the table above",
-            caption=f"Test error of every rung{beside}. On this axis equal steps are equal factors.",
+            alt=f"{split} error of every rung on a logarithmic axis{beside}; the numbers are in the table above",
+            caption=f"{split} error of every rung{beside}. On this axis equal steps are equal factors.",
         )
     ]
 

@@ -104,8 +104,9 @@ def results_table(results: dict[str, Any]) -> Table:
     return Table(
         header,
         rows,
-        caption=f"Accuracy on the test set of {title}. The interval says how far the accuracy on new images "
-        "of the same kind may lie from the one measured on these; sd is the scatter from seed to seed.",
+        caption=f"Accuracy on the {results.get('split', 'test')} images of {title}. The interval says how far the "
+        "accuracy on new images of the same kind may lie from the one measured on these; sd is the scatter from seed "
+        "to seed.",
         numeric=range(2, len(header)),
     )
 
@@ -135,14 +136,16 @@ def _row(rung: Rung) -> list[Cell]:
     ]
 
 
-def comparison_sections(folder: Path, rungs: list[Rung], labels: np.ndarray | None) -> list[Section]:
+def comparison_sections(
+    folder: Path, rungs: list[Rung], labels: np.ndarray | None, split: str = "test"
+) -> list[Section]:
     """Return McNemar's test between every finished rung and the finished one before it."""
     if labels is None:
-        return [Paragraph("Not computed: the report was written without the labels of the test set.")]
+        return [Paragraph(f"Not computed: the report was written without the labels of the {split} images.")]
     done = [rung for rung in rungs if is_done(rung) and rung.get("runs")]
     tests, rows, missing = 0, [], []
     for before, after in pairwise(done):
-        count, row = _compare(folder, before, after, labels)
+        count, row = _compare(folder, before, after, labels, split)
         tests += count
         if count:
             rows.append(row)
@@ -152,7 +155,7 @@ def comparison_sections(folder: Path, rungs: list[Rung], labels: np.ndarray | No
     if rows:
         sections += [
             Paragraph(
-                "McNemar's exact test looks at the test images that only one of two networks gets right. The "
+                f"McNemar's exact test looks at the {split} images that only one of two networks gets right. The "
                 "p-value is the probability of a difference at least this large if the two networks were "
                 "equally good. A large p-value does not show that they are. With several seeds, each column "
                 "lists them in order."
@@ -172,19 +175,39 @@ def comparison_sections(folder: Path, rungs: list[Rung], labels: np.ndarray | No
         ]
     if missing:
         sections.append(
-            Paragraph(f"Not compared, for want of saved predictions on this test set: {'; '.join(missing)}.")
+            Paragraph(f"Not compared, for want of saved predictions on these {split} images: {'; '.join(missing)}.")
         )
     return sections or [Paragraph("Fewer than two rungs are finished: there is nothing to compare yet.")]
 
 
-def _compare(folder: Path, before: Rung, after: Rung, labels: np.ndarray) -> tuple[int, list[Cell]]:
+def step_sections(folder: Path, results: dict[str, Any]) -> list[Section]:
+    """Return every rung against the one before it over all seeds; nothing where there are fewer than two seeds."""
+    from minidl.experiments.steps import ladder_steps
+    from minidl.experiments.steps_text import steps_prose, steps_rows
+
+    found = ladder_steps(folder, results)
+    if not any(min(step.runs) > 1 for step in found.steps):
+        return []
+    head, *rows = steps_rows(found)
+    caption = (
+        "Points: difference of the mean accuracies, with its 95 % interval over the seeds. p (seeds): Welch's t-test "
+        "(an ensemble is paired with its own members). p (images): McNemar's exact test, in which an image counts once "
+        "with all its networks. Holm: corrected for the number of steps."
+    )
+    cells: list[list[Cell]] = [[(row[0], row[1]), *row[2:]] for row in rows]
+    return [Paragraph(steps_prose(found)), Table([head[0], *head[2:]], cells, caption, numeric=range(1, 8))]
+
+
+def _compare(
+    folder: Path, before: Rung, after: Rung, labels: np.ndarray, split: str
+) -> tuple[int, list[Cell]]:
     """Return the number of tests made, one for each seed that both rungs have, and their row."""
     first, second = ({run.get("seed"): run for run in rung["runs"]} for rung in (before, after))
     shared = [seed for seed in first if seed in second]
     pairs = [(first[seed], second[seed]) for seed in shared] or [(before["runs"][0], after["runs"][0])]
     seeds, results = [], []
     for one, other in pairs:
-        a, b = read_predictions(folder / one["folder"]), read_predictions(folder / other["folder"])
+        a, b = (read_predictions(folder / each["folder"], split) for each in (one, other))
         if a is None or b is None or a.shape != labels.shape or b.shape != labels.shape:
             continue
         results.append(mcnemar(a == labels, b == labels))
@@ -209,14 +232,16 @@ def _bonferroni(tests: int) -> str:
     )
 
 
-def independence_sections(folder: Path, rungs: list[Rung], labels: np.ndarray | None) -> list[Section]:
+def independence_sections(
+    folder: Path, rungs: list[Rung], labels: np.ndarray | None, split: str = "test"
+) -> list[Section]:
     """Return what the ensemble would reach if its members erred independently, and what it reaches."""
     rung = next((r for r in rungs if r.get("ensemble") and is_done(r) and r.get("runs")), None)
     if rung is None or labels is None:
         return []
     heading = Heading("What would independent networks reach?")
-    vote = read_predictions(folder / rung["runs"][0]["folder"])
-    members = [read_predictions(folder / name) for name in rung.get("members") or []]
+    vote = read_predictions(folder / rung["runs"][0]["folder"], split)
+    members = [read_predictions(folder / name, split) for name in rung.get("members") or []]
     found = [p for p in members if p is not None and p.shape == labels.shape]
     if vote is None or vote.shape != labels.shape or len(found) < 2 or len(found) < len(members):
         return [

@@ -83,6 +83,8 @@ class TrainedRun:
         Folder with the data files.
     data : DataSet, optional
         The run's own data set, where it has been read and divided before.
+    device : {"cpu", "cuda"}
+        Where to compute.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class TrainedRun:
         data_name: str | None = None,
         data_dir: Path | None = None,
         data: DataSet | None = None,
+        device: str = "cpu",
     ) -> None:
         self.folder = folder
         record = read_run(folder)
@@ -129,6 +132,7 @@ class TrainedRun:
         self.scaling = _scaling(record)
         state = load_weights(self.model, self.path)
         self.epoch = state.get("epoch")
+        self.model.to(device)
 
     def score(self, split: str) -> Outcome:
         """Score the network, and keep the outcome in the run's folder.

@@ -31,12 +31,20 @@ def _times(results: dict[str, Any]) -> list[str]:
         f"training {results['wall_seconds']['mean']:.2f} s",
         f"evaluation {results['evaluation_seconds']['mean']:.2f} s",
     ]
-    return ["one network: " + ", ".join(parts) + "; nothing is compiled or warmed up"]
+    upload = results["upload_seconds"]
+    if upload is None:
+        return ["one network: " + ", ".join(parts) + "; nothing is compiled or warmed up"]
+    recording = results["recording_seconds"]["mean"]
+    return [
+        f"one network: {', '.join(parts)}; of the training, {recording:.2f} s for the first steps and the recording",
+        f"the images went to the GPU before, once for all networks: {upload:.2f} s",
+    ]
 
 
 def _machine(results: dict[str, Any]) -> str:
     machine, versions = results["machine"], results["versions"]
-    line = (
+    where = "" if machine["device"] == "cpu" else f"device {machine['device']}, "
+    line = where + (
         f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, Python {versions['python']}, "
         f"NumPy {versions['numpy']}, minidl {versions['minidl']}"
     )
@@ -48,7 +56,7 @@ def _machine(results: dict[str, Any]) -> str:
 
 def _verdict(results: dict[str, Any]) -> str:
     data, goal = results["data"], results["goal"]
-    aim = f"{goal['accuracy']:.1f} % of MNIST's test images after less than {goal['wall_seconds']:.0f} s of training"
+    aim = f"{goal['accuracy']:.1f} % of MNIST's test images after less than {goal['wall_seconds']:g} s of training"
     if not data["is_mnist"]:
         return f"ATTENTION: the data are {data['title']}. This is NOT MNIST, and the goal, {aim}, not for it."
     if results["split"] != "test":

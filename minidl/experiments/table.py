@@ -10,11 +10,11 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def table_head(title: str, **names: str) -> str:
+def table_head(title: str, split: str = "test", **names: str) -> str:
     """Return the lines above the table; `title` names the data set, `names` replace those of columns."""
     rule = "-" * (sum(_COLUMNS.values()) + 2 * (len(_COLUMNS) - 1))
     return (
-        f"Test accuracy in per cent on {title}\n"
+        f"{split.capitalize()} accuracy in per cent on {title}\n"
         + _line([names.get(name, name) for name in _COLUMNS])
         + f"\n{rule}"
     )
@@ -53,13 +53,20 @@ def table_row(row: dict[str, Any], seed: str, accuracy: str, seconds: float | No
 def full_table(results: dict[str, Any]) -> str:
     """Return the whole table, with the 95 % Wilson interval of every rung."""
     title = results["data"]["title"]
-    lines = [table_head(f"{title}, preset {results['preset']}", seed="seeds", accuracy="95 % interval")]
+    split = results.get("split", "test")
+    head = f"{title}, preset {results['preset']}"
+    lines = [table_head(head, split, seed="seeds", accuracy="95 % interval")]
     for row in results["rungs"]:
         interval = "-" if row["wilson"] is None else "{:.2f}-{:.2f}".format(*row["wilson"])
         lines.append(table_row(row, str(len(row["runs"])), interval, row["seconds"]))
     if not results["data"]["is_mnist"]:
         lines.append(
             f"The data are {title}: the lecture's numbers, measured on MNIST, cannot be compared with these."
+        )
+    if split == "validation":
+        lines.append(
+            "The validation images also chose each network's best epoch, which makes these numbers a little too good; "
+            "the lecture's are of the test images, which were left alone."
         )
     return "\n".join(lines)
 

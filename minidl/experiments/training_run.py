@@ -137,11 +137,15 @@ def load_data(config: Config, data_dir: Path | None = None) -> DataSet:
 def load_whole(config: Config, data_dir: Path | None = None) -> DataSet:
     """Return the data set of a configuration, split as it says, with all training images."""
     folder = data_dir if data_dir is not None else config.data.dir
+    return resplit(load_undivided(config, data_dir), config.data.split, config.data.fold, data_dir=folder)
+
+
+def load_undivided(config: Config, data_dir: Path | None = None) -> DataSet:
+    """Return the data set of a configuration as it is stored, whatever division the configuration wants."""
+    folder = data_dir if data_dir is not None else config.data.dir
     if config.data.name is None:
-        data = load_or_digits(data_dir=folder)
-    else:
-        data = load(config.data.name, data_dir=folder)
-    return resplit(data, config.data.split, config.data.fold, data_dir=folder)
+        return load_or_digits(data_dir=folder)
+    return load(config.data.name, data_dir=folder)
 
 
 def stored(config: Config) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def gather(
     top: int | None = None,
     split: str = "validation",
     data_dir: Path | None = None,
+    device: str = "cpu",
 ) -> Voters:
     """Run the networks of some runs on the same images.
 
@@ -98,6 +99,8 @@ def gather(
         "test" opens the vault, which is put on record in ``vault.json`` of every run first.
     data_dir : Path, optional
         Folder with the data files.
+    device : {"cpu", "cuda"}
+        Where to compute.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def gather(
         shared = (
             networks[0].data if networks else None
         )  # read once: of one data set, and for validation one division
-        networks.append(TrainedRun(run.folder, data_dir=data_dir, data=shared))
+        networks.append(TrainedRun(run.folder, data_dir=data_dir, data=shared, device=device))
     asked: list[tuple[TrainedRun, str, dict[str, np.ndarray]]] = []
     twice: list[str] = []
     for trained in networks:

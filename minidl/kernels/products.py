@@ -6,7 +6,9 @@ wheels bring, has kernels without packing for products of at most a million mult
 thin product into such pieces makes it up to twice as fast (docs/speed.md has the table); numpy.matmul
 takes all the pieces in one call, as a stack.
 
-The pieces change nothing but the order of the additions.
+The pieces change nothing but the order of the additions. On a GPU nothing is cut: there every call costs more
+than such a product. While a graph is recorded, which cuBLAS cannot be part of, the products are minidl's own
+(`minidl.kernels.gpu.gemm`).
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
+
 from minidl import parallel
-from minidl.backend import Array, device_of, namespace
+from minidl.backend import Array, capturing, device_of, namespace
+from minidl.kernels.gpu.gemm import gemm
 
 SMALL_PRODUCT = 1_000_000  # multiplications; OpenBLAS 0.3, sgemm_small_matrix_permit
 SHORTEST_COLUMNS = 256  # below these lengths the calls cost more than they save (measured)
@@ -56,9 +61,9 @@ def block_count(length: int, work: int, shortest: int) -> int:
 def wide_product(a: Array, b: Array, out: Array) -> Array:
     """Return ``a @ b`` for a small `a` (P, Q) and a long `b` (Q, M), in `out` (P, M), cut along M."""
     (p, q), m = a.shape, b.shape[1]
-    count = block_count(m, p * q, SHORTEST_COLUMNS)
+    count = block_count(m, p * q, SHORTEST_COLUMNS) if isinstance(a, np.ndarray) else 1
     if count == 1:
-        return namespace(a).matmul(a, b, out=out)
+        return _matmul(a, b, out)
     pieces = b.reshape(q, count, m // count).transpose(1, 0, 2)
     namespace(a).matmul(a, pieces, out=out.reshape(p, count, m // count).transpose(1, 0, 2))
     return out
@@ -67,9 +72,9 @@ def wide_product(a: Array, b: Array, out: Array) -> Array:
 def long_product(a: Array, b: Array) -> Array:
     """Return ``a @ b.T`` for two long matrices `a` (P, M) and `b` (Q, M), cut along M and added up."""
     (p, m), q = a.shape, b.shape[0]
-    count = block_count(m, p * q, SHORTEST_COLUMNS)
+    count = block_count(m, p * q, SHORTEST_COLUMNS) if isinstance(a, np.ndarray) else 1
     if count == 1:
-        return a @ b.T
+        return _matmul(a, b.T, namespace(a).empty((p, q), a.dtype)) if capturing(a) else a @ b.T
     left = a.reshape(p, count, m // count).transpose(1, 0, 2)
     right = b.reshape(q, count, m // count).transpose(1, 2, 0)
     return (left @ right).sum(axis=0)
@@ -99,7 +104,8 @@ def dense_backward_weight(x: Array, dy: Array, out: Array) -> Array:
 
 def better_turned(dy: Array, weight: Array) -> bool:
     """Return whether the gradient of the input is computed faster as ``weight @ dy.T``, and then turned."""
-    return dy.shape[0] > LARGEST_BATCH and dy.shape[0] * weight.size > SMALL_PRODUCT
+    large = dy.shape[0] > LARGEST_BATCH and dy.shape[0] * weight.size > SMALL_PRODUCT
+    return large and isinstance(dy, np.ndarray)
 
 
 def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
@@ -108,9 +114,11 @@ def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
     ``weight @ dy.T`` reads the large matrix as it lies in memory.
     """
     count = _row_blocks(dy, weight)
+    if not isinstance(dy, np.ndarray):
+        return _matmul(dy, weight.T, out) if out.flags.c_contiguous else _matmul(weight, dy.T, out.T).T
     batch, blocks = dy.shape[0], weight.reshape(count, -1, weight.shape[1])
     if count > 1:
-        dy = namespace(dy).ascontiguousarray(dy)
+        dy = np.ascontiguousarray(dy)
     if out.flags.c_contiguous:
         _matmul(dy, blocks.transpose(0, 2, 1), out.reshape(batch, count, -1).transpose(1, 0, 2))
     else:
@@ -119,12 +127,14 @@ def dense_backward_input(dy: Array, weight: Array, out: Array) -> Array:
 
 
 def _matmul(a: Array, b: Array, out: Array) -> Array:
-    return namespace(a).matmul(a, b, out=out)
+    return gemm(a, b, out) if capturing(a) else namespace(a).matmul(a, b, out=out)
 
 
 def _row_blocks(x: Array, weight: Array) -> int:
     rows, units = weight.shape
-    return block_count(rows, x.shape[0] * units, SHORTEST_ROWS) if x.shape[0] <= LARGEST_BATCH else 1
+    if x.shape[0] > LARGEST_BATCH or not isinstance(x, np.ndarray):
+        return 1
+    return block_count(rows, x.shape[0] * units, SHORTEST_ROWS)
 
 
 def _shared(length: int, x: Array, weight: Array, work: Callable[[slice], Any]) -> None:
@@ -135,3 +145,14 @@ def _shared(length: int, x: Array, weight: Array, work: Callable[[slice], Any]) 
         return
     edges = [length * k // team.size for k in range(team.size + 1)]
     team.run([partial(work, slice(start, end)) for start, end in itertools.pairwise(edges)])
+
+
+def stacked_product(a: Array, b: Array, out: Array, bias: Array | None = None) -> Array:
+    """Return ``a[m] @ b[m] + bias[m][:, None]`` for every m, in `out`: a (M, P, Q), b (M, Q, R), bias (M, P)."""
+    column = None if bias is None else bias[:, :, None]
+    if capturing(a):
+        return gemm(a, b, out, bias=column)
+    namespace(a).matmul(a, b, out=out)
+    if column is not None:
+        out += column
+    return out

@@ -5,8 +5,9 @@ All are elementwise except `Softmax`, and all take any shape.
 
 from __future__ import annotations
 
-from minidl.backend import Array, namespace
+from minidl.backend import Array, launcher, namespace
 from minidl.errors import ConfigError, ShapeError
+from minidl.kernels.gpu import activation as gpu
 from minidl.layers.base import Layer, Shape
 from minidl.random import Seeds
 
@@ -36,6 +37,8 @@ class Sigmoid(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
+        if launcher(x):
+            return gpu.forward(self, x, train)
         xp = namespace(x)
         y = self._output_like(x, train)
         xp.multiply(x, 0.5, out=y)
@@ -46,6 +49,8 @@ class Sigmoid(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.backward(self, dy)
         y = self._saved(dy)
         xp = namespace(y)
         dx = xp.subtract(1, y, out=self._scratch_like("dx", y))
@@ -61,10 +66,14 @@ class Tanh(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
+        if launcher(x):
+            return gpu.forward(self, x, train)
         self._cache = namespace(x).tanh(x, out=self._output_like(x, train))
         return self._cache
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.backward(self, dy)
         y = self._saved(dy)
         xp = namespace(y)
         dx = xp.multiply(y, y, out=self._scratch_like("dx", y))
@@ -80,10 +89,14 @@ class ReLU(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
+        if launcher(x):
+            return gpu.forward(self, x, train)
         self._cache = namespace(x).maximum(x, 0, out=self._output_like(x, train))
         return self._cache
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.backward(self, dy)
         y = self._saved(dy)
         return namespace(y).multiply(dy, y > 0, out=self._scratch_like("dx", y))
 
@@ -107,12 +120,16 @@ class LeakyReLU(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
+        if launcher(x):
+            return gpu.forward(self, x, train)
         xp = namespace(x)
         y = xp.multiply(x, self.slope, out=self._output_like(x, train))
         self._cache = x > 0
         return xp.maximum(x, y, out=y)
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.backward(self, dy)
         positive = self._saved(dy)
         xp = namespace(dy)
         gain = xp.multiply(positive, dy.dtype.type(1 - self.slope))
@@ -142,6 +159,8 @@ class ELU(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
+        if launcher(x):
+            return gpu.forward(self, x, train)
         xp = namespace(x)
         # The exponential sees no positive number, so it cannot overflow.
         y = xp.minimum(x, 0, out=self._output_like(x, train))
@@ -152,6 +171,8 @@ class ELU(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
+        if launcher(dy):
+            return gpu.backward(self, dy)
         y = self._saved(dy)
         xp = namespace(y)
         dx = xp.minimum(y, 0)

@@ -294,7 +294,9 @@ class Layer:
             if dtype is not None:
                 layer.dtype = np.dtype(dtype)
             layer._workspace.clear()
-            layer.plan()
+        for _, layer in self.named_layers():  # what a container plans depends on where its layers are
+            if isinstance(layer, Layer):
+                layer.plan()
         return self
 
     def plan(self) -> None:
@@ -308,14 +310,15 @@ class Layer:
 
     # Arrays a layer owns ------------------------------------------------------------------------
 
-    def _scratch(self, key: str, shape: Shape, like: Array) -> Array:
+    def _scratch(self, key: str, shape: Shape, like: Array, dtype: Any = None) -> Array:
         """Return an uninitialised array of the type of `like`, the same one again for the same shape.
 
         Asking the system for megabytes of fresh memory at each step costs more than filling them.
         """
+        dtype = like.dtype if dtype is None else dtype
         owned = self._workspace.get(key)
-        if owned is None or owned.shape != shape or owned.dtype != like.dtype or type(owned) is not type(like):
-            owned = self._workspace[key] = namespace(like).empty(shape, like.dtype)
+        if owned is None or owned.shape != shape or owned.dtype != dtype or type(owned) is not type(like):
+            owned = self._workspace[key] = namespace(like).empty(shape, dtype)
         return owned
 
     def _scratch_like(self, key: str, x: Array) -> Array:

@@ -83,17 +83,23 @@ class Dense(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        # Inputs from a convolution come in batch-last memory, (D, N); the layers above are fastest if
-        # everything stays in one order. Small batches are turned, which costs nothing beside the weights.
-        if kernels.is_batch_last(x) and x.shape[0] > products.LARGEST_BATCH:
-            y = self._output((self.units, x.shape[0]), x, train).T
-        else:
-            y = self._output((x.shape[0], self.units), x, train)
-        products.dense_forward(x, self.parameters["weight"].value, out=y)
+        y = self.product(x, train)
         if self.bias:
             y += self.parameters["bias"].value
         self._cache = x
         return y
+
+    def product(self, x: Array, train: bool) -> Array:
+        """Return ``x W``, in the memory order that suits the input."""
+        return products.dense_forward(x, self.parameters["weight"].value, out=self.room(x, train))
+
+    def room(self, x: Array, train: bool) -> Array:
+        """Return the array for the outputs, in the memory order that suits the input."""
+        # Inputs from a convolution come in batch-last memory, (D, N); the layers above are fastest if
+        # everything stays in one order. Small batches are turned, which costs nothing beside the weights.
+        if kernels.is_batch_last(x) and x.shape[0] > products.LARGEST_BATCH:
+            return self._output((self.units, x.shape[0]), x, train).T
+        return self._output((x.shape[0], self.units), x, train)
 
     def backward(self, dy: Array) -> Array:
         x = self._saved(dy)

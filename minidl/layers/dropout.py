@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minidl.backend import Array, namespace
 from minidl.errors import ConfigError
+from minidl.kernels.gpu import dropout as gpu
 from minidl.layers.base import Layer, Shape
 from minidl.random import Seeds
 
 _LEVELS = 1 << 16
+_UNITS = 16  # that one block of Philox, four words of 64 bits, decides about
+_MASK = 1 << 64  # blocks from one mask to the next: one more in the counter's second word
 
 
 class Dropout(Layer):
@@ -37,9 +42,15 @@ class Dropout(Layer):
         that no two layers share a mask. (In Nielsen's network3 every layer of every network starts from
         the same one, 985772.)
 
+    Notes
+    -----
+    The masks come from a counter-based generator, Philox 4x64-10 (`numpy.random.Philox`): mask number k is a
+    function of a key, drawn once, and of k. The masks on a GPU are those of the CPU.
+
     References
     ----------
-    Srivastava et al. 2014; lectures AAR, UU; Nielsen, network3.py.
+    Srivastava et al. 2014; lectures AAR, UU; Nielsen, network3.py. Salmon et al. 2011, *Parallel random
+    numbers: as easy as 1, 2, 3* (Philox).
     """
 
     def __init__(self, p: float = 0.5, *, scaling: str = "train", seed: int | None = None) -> None:
@@ -56,7 +67,8 @@ class Dropout(Layer):
         self._keep = 1 - self._threshold / _LEVELS
 
     def setup(self, input_shape: Shape, seeds: Seeds) -> Shape:
-        self.generator = seeds.generator("dropout") if self.seed is None else Seeds(self.seed).generator()
+        stream = seeds.generator("dropout") if self.seed is None else Seeds(self.seed).generator()
+        self.generator = np.random.Generator(np.random.Philox(key=stream.bit_generator.random_raw(2)))
         return input_shape
 
     def forward(self, x: Array, train: bool = False) -> Array:
@@ -65,6 +77,8 @@ class Dropout(Layer):
         if not train:
             self._cache = self._keep if self.scaling == "test" else 1.0
             return xp.multiply(x, self._cache)
+        if gpu.applies(x):
+            return gpu.forward(self, x)
         gain = self._scratch_like("gain", x)
         scale = 1.0 if self.scaling == "test" else 1 / self._keep
         xp.multiply(xp.asarray(self._kept(x)), x.dtype.type(scale), out=gain)
@@ -72,14 +86,39 @@ class Dropout(Layer):
         return xp.multiply(x, gain, out=self._scratch_like("output", x))
 
     def backward(self, dy: Array) -> Array:
-        return namespace(dy).multiply(dy, self._saved(dy), out=self._scratch_like("dx", dy))
+        gain = self._saved(dy)
+        if isinstance(gain, tuple):
+            return gpu.backward(self, dy)
+        return namespace(dy).multiply(dy, gain, out=self._scratch_like("dx", dy))
+
+    def next_counter(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return key and counter of the next mask, and move on: two and four uint64.
+
+        The second word of the counter is the number of masks drawn so far, the first counts the blocks of
+        sixteen units within one mask. So any part of any mask can be computed from (key, counter) alone,
+        which is what a GPU does; see `minidl.kernels.gpu.dropout`.
+        """
+        assert self.generator is not None
+        bits: Any = self.generator.bit_generator
+        state = bits.state["state"]
+        bits.advance(_MASK)
+        return state["key"], state["counter"]
+
+    def skip_masks(self, count: int) -> None:
+        """Move on by so many masks, drawn elsewhere."""
+        assert self.generator is not None
+        source: Any = self.generator.bit_generator
+        source.advance(count * _MASK)
 
     def _kept(self, x: Array) -> np.ndarray:
         # Sixteen raw bits decide each unit, for a quarter of the time of a uniform number. They are dealt out
         # in batch-last order, the order images have in memory, whatever the order of x: the mask of a unit
         # must not depend on it.
         assert self.generator is not None
-        bits = self.generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)[: x.size]
+        source: Any = self.generator.bit_generator
+        blocks = -(-x.size // _UNITS)
+        bits = source.random_raw(4 * blocks).view(np.uint16)[: x.size]
+        source.advance(_MASK - blocks)  # to the first block of the next mask
         kept = (bits >= self._threshold).reshape(*x.shape[1:], x.shape[0])
         kept = kept.transpose(-1, *range(kept.ndim - 1))
         return np.ascontiguousarray(kept) if x.flags.c_contiguous else kept

@@ -5,12 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from minidl.backend import Array, namespace
+import numpy as np
+
+from minidl.backend import Array, launcher, namespace
 from minidl.kernels import convolution
 from minidl.kernels import cpu as kernels
+from minidl.kernels.gpu import activation as gpu_activation
+from minidl.kernels.gpu import conv as gpu
+from minidl.kernels.gpu import dense as gpu_dense
+from minidl.kernels.gpu import pool as gpu_pool
 from minidl.layers.activations import ELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minidl.layers.base import Layer
 from minidl.layers.conv import Conv2D
+from minidl.layers.dense import Dense
 from minidl.layers.pooling import MaxPool2D
 
 # An increasing function of the maximum is the maximum of the function, so pooling may come first.
@@ -93,12 +100,105 @@ class ConvMaxPool(Layer):
             self.parameters["bias"].grad = flat.sum(axis=1)
 
 
-def fuse(layers: Sequence[Layer]) -> list[Layer]:
-    """Return the layers to run for a chain of built layers: pairs that fit are replaced by one.
+class Block(Layer):
+    """A layer with weights and the pooling and activation after it, on a GPU: as few launches as can be.
 
-    Convolution, pooling stays in place; convolution, activation, pooling becomes convolution with pooling,
-    activation.
+    Parameters
+    ----------
+    layers : list of Layer
+        Built: a `Dense` and an activation, or a `Conv2D` and a `MaxPool2D`, an activation, or both in any order.
+        The parameters are those of the first.
     """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        first = layers[0]
+        self.layers = list(layers)
+        self.name, self.dtype, self.parameters = first.name, first.dtype, first.parameters
+        self.input_shape, self.output_shape = first.input_shape, layers[-1].output_shape
+        self.conv = first
+        self.pool = next((layer for layer in layers if isinstance(layer, MaxPool2D)), None)
+        codes = [gpu_activation.code(layer) for layer in layers]
+        self._code = next((code for code in codes if code is not None), gpu.NONE)
+        self._apart = False
+
+    @staticmethod
+    def fits(layers: Sequence[Layer]) -> bool:
+        """Return whether a chain of layers can be a block."""
+        # These very classes: what a subclass does differently would be lost.
+        first, *others = layers
+        pools = [layer for layer in others if type(layer) is MaxPool2D and gpu_pool.fits(layer)]
+        activations = [layer for layer in others if gpu_activation.code(layer) is not None]
+        return (
+            (type(first) is Conv2D or (type(first) is Dense and not pools))
+            and len(pools) + len(activations) == len(others) > 0
+            and len(pools) <= 1
+            and len(activations) <= 1
+        )
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        self._check_input(x)
+        first = self.layers[0]
+        first._check_input(x)
+        self._apart = launcher(x) is None
+        if self._apart:  # fused kernels are off
+            for layer in self.layers:
+                x = layer.forward(x, train)
+            return x
+        if self.pool is not None:
+            return gpu.pooled_forward(self, x, train, self._code)
+        part = gpu_dense if isinstance(first, Dense) else gpu
+        return part.forward(first, x, train, self._code)
+
+    def backward(self, dy: Array) -> Array:
+        first = self.layers[0]
+        if self._apart:
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
+            return dy
+        if self.pool is not None:
+            return gpu.pooled_backward(self, dy, self._code)
+        part = gpu_dense if isinstance(first, Dense) else gpu
+        return part.backward(first, dy, self._code)
+
+    def backward_parameters(self, dy: Array) -> None:
+        first = self.layers[0]
+        if self._apart:
+            for layer in reversed(self.layers[1:]):
+                dy = layer.backward(dy)
+            first.backward_parameters(dy)
+        elif self.pool is not None:
+            gpu.pooled_backward(self, dy, self._code, input_gradient=False)
+        elif isinstance(first, Dense):
+            gpu_dense.backward(first, dy, self._code, input_gradient=False)
+        else:
+            gpu.backward_parameters(first, dy, self._code)
+
+
+def fuse(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers to run for a chain of built layers: those that fit are replaced by one.
+
+    On a CPU, convolution, pooling stays in place; convolution, activation, pooling becomes convolution with
+    pooling, activation. On a GPU every layer with weights takes with it what it can (`Block`).
+    """
+    parameters = [parameter for layer in layers for parameter in layer.parameters.values()]
+    if parameters and not isinstance(parameters[0].value, np.ndarray):
+        return _blocks(layers)
+    return _with_pooling(layers)
+
+
+def _blocks(layers: Sequence[Layer]) -> list[Layer]:
+    steps: list[Layer] = []
+    index = 0
+    while index < len(layers):
+        length = next((n for n in (3, 2) if Block.fits(layers[index : index + n])), 1)
+        chain = layers[index : index + length]
+        steps.append(Block(chain) if length > 1 else chain[0])
+        index += length
+    return steps
+
+
+def _with_pooling(layers: Sequence[Layer]) -> list[Layer]:
     steps: list[Layer] = []
     index = 0
     while index < len(layers):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.backend import Array, to_cpu
+from minidl.data.resident import moved
 from minidl.layers import (
     AvgPool2D,
     Dropout,
@@ -27,6 +28,7 @@ from minidl.layers import (
     Sequential,
 )
 from minidl.layers.foreign import Foreign
+from minidl.training.evaluate import model_device
 
 # They pass on what they are given, or a part of it.
 PASSING = (AvgPool2D, Dropout, Flatten, GlobalAvgPool2D, Identity, L2Pool2D, MaxPool2D, Reshape)
@@ -88,6 +90,8 @@ def look_inside(model: Any, x: Array, loss: Any = None, targets: Any = None) -> 
     -------
     View
     """
+    device = model_device(model)
+    x, targets = moved(x, device), None if targets is None else moved(targets, device)
     twin = twin_of(model)
     outputs: dict[str, Array] = {}
     gradients: dict[str, Array] = {}

@@ -105,7 +105,7 @@ def _draw_counts(axes: Axes, counts: np.ndarray, independent: np.ndarray) -> Non
     k = np.arange(1, len(counts))
     axes.bar(k - 0.2, counts[1:], 0.4, color=BLUE, label="measured")
     axes.bar(k + 0.2, independent[1:], 0.4, color=VERMILION, label="if independent")
-    top = 3 * max(1.0, float(counts[1:].max()), float(independent[1:].max()))
+    top = 8 * max(1.0, float(counts[1:].max()), float(independent[1:].max()))  # room for the legend
     axes.set_ylim(0.05, top)  # first, as above; less than a twentieth of an image is left out
     axes.set_yscale("log")
     plain_log_ticks(axes.yaxis, 0.05, top)

@@ -32,6 +32,7 @@ def ladder_plot(
     *,
     interval: np.ndarray | None = None,
     sd: np.ndarray | None = None,
+    split: str = "test",
     title: str = "",
 ) -> Figure:
     """Draw the error rate of every rung on a logarithmic axis, ours beside the lecture's.
@@ -51,6 +52,8 @@ def ladder_plot(
         Wilson's 95 % interval of our accuracy in %, drawn as a thin line.
     sd : (R,) array, optional
         Standard deviation over the seeds in percentage points, drawn as a thick bar; NaN for none.
+    split : {"test", "validation"}
+        What the accuracies are of.
     title : str
         Heading.
 
@@ -105,7 +108,7 @@ def ladder_plot(
                 clip_on=False,
             )
     _print_numbers(columns, ours, theirs, lecture is not None)
-    style_axes(axes, x="test error rate, % (log scale)", title=title, grid="x")
+    style_axes(axes, x=f"{split} error rate, % (log scale)", title=title, grid="x")
     axes.set_xlim(left, right)
     axes.set_ylim(r - 0.4, -0.6)
     axes.set_yticks(places, list(names))

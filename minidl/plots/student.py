@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from minidl.plots.style import BLUE, LABEL_SIZE, VERMILION, new_figure, style_ax
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TITLE_WIDTH = 70  # characters that fit above the two panels
 SMOOTHED = 0.95  # memory of the running mean over the batches' losses
 
 
@@ -58,12 +60,13 @@ def side_by_side(
     style_axes(left, x="batch", y="training loss (running mean)")
     style_axes(right, x="epoch", y="validation accuracy, %")
     left.set_ylim(bottom=0)
-    right.xaxis.get_major_locator().set_params(integer=True)
+    right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     right.set_xlim(0.8, max(len(curve[1]) for curve in (yours, ours)) + 0.2)
     for axes in (left, right):
         axes.legend(fontsize=LABEL_SIZE - 1, frameon=False)
     if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+        lines = textwrap.fill(title, TITLE_WIDTH)
+        figure.suptitle(lines, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
     return figure
 
 

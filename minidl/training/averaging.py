@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidl.backend import Array
+from minidl.backend import Array, device_of, to_device
 from minidl.blocks import blocks
+from minidl.data.resident import on_device
 from minidl.errors import ConfigError, StateError
 from minidl.layers.norm import BatchNorm
 from minidl.training.callbacks import Callback
+from minidl.training.evaluate import model_device
 
 
 class WeightAverage(Callback):
@@ -212,6 +214,8 @@ class WeightAverage(Callback):
         shapes = {name: tuple(parameter.value.shape) for name, parameter in parameters.items()}
         if shapes != {name: tuple(average.shape) for name, average in self.weights.items()}:
             raise StateError("WeightAverage: the average is of another model; make a new one for each model")
+        for name, parameter in parameters.items():  # the model may have been moved
+            self.weights[name] = to_device(self.weights[name], device_of(parameter.value))
         return [(self.weights[name], parameter) for name, parameter in parameters.items()]
 
     def _update(self, pairs: Iterable[tuple[Array, Any]]) -> None:
@@ -275,7 +279,7 @@ def recompute_batchnorm(model: Any, train: Any, epoch: int = 0) -> None:
             buffer[...] = 0
         layer.momentum = 1.0  # no forgetting
     try:
-        for x, _ in train.epoch(epoch):
+        for x, _ in on_device(train, model_device(model)).epoch(epoch):
             model.forward(x, train=True)
     finally:
         for layer, momentum in zip(norms, momenta, strict=True):

@@ -185,6 +185,15 @@ def restore(
             f"the checkpoint holds the state of {_names(state['scalars'], state['generators'])}, "
             f"this run has {_names(owners, generators)}"
         )
+    for name, generator in generators.items():
+        saved, own = (
+            each["bit_generator"] for each in (state["generators"][name], generator.bit_generator.state)
+        )
+        if saved != own:
+            raise CheckpointError(
+                f"the checkpoint's random numbers of layer {name} are of the generator {saved}, this version of "
+                f"minidl draws them from {own}; train anew, or take the weights alone (load_weights)"
+            )
     model.load_state_dict(_below(tensors, "model/"))
     restore_learning(model, state)
     device = model_device(model)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.backend import Array, device_of, namespace, to_cpu, to_device
+from minidl.data.resident import on_device
 from minidl.errors import ConfigError, ShapeError
 
 BATCH_SIZE = 500  # large enough for efficient matrix products, small enough for the caches
@@ -108,17 +109,24 @@ def evaluate(
     Score
         ``(loss, accuracy)``. With several heads the accuracy of the main one, the loss's first task.
     """
-    total, examples = 0.0, 0
-    correct: int | None = 0
+    total: Any = 0.0
+    correct: Any = 0
+    examples = 0
+    # Elsewhere the sums stay on the device until the end: reading them would make the host wait for every batch.
+    on_host = model_device(model) == "cpu"
     for x, y in _labelled_batches(model, data, batch_size, (scale, mean, std)):
         outputs = model.forward(x)
-        total += float(loss.forward(outputs, y)) * len(x)
+        value = loss.forward(outputs, y)
+        total += (float(value) if on_host else value) * len(x)
         hits = count_correct(*main_task(loss, outputs, y))
-        correct = None if hits is None or correct is None else correct + int(hits)
+        if hits is None or correct is None:
+            correct = None
+        else:
+            correct += int(hits) if on_host else hits
         examples += len(x)
     if examples == 0:
         raise ShapeError("evaluate: the data set is empty, expected at least one example")
-    return Score(total / examples, None if correct is None else correct / examples)
+    return Score(float(total) / examples, None if correct is None else float(correct) / examples)
 
 
 def input_scaling(loader: Any) -> dict[str, Any]:
@@ -193,13 +201,13 @@ def model_dtype(model: Any) -> np.dtype:
 def _labelled_batches(
     model: Any, data: Any, batch_size: int, scaling: tuple[float, float, float]
 ) -> Iterator[tuple[Array, Array]]:
+    device = model_device(model)
     if hasattr(data, "epoch"):
-        yield from data.epoch(0)
+        yield from on_device(data, device).epoch(0)
         return
     for column in _columns(data.labels):
         if len(data.images) != len(column):
             raise ShapeError(f"evaluate: got {len(data.images)} images but {len(column)} labels")
-    device = model_device(model)
     start = 0
     for x in _batches(model, data.images, batch_size, scaling):
         yield x, _rows(data.labels, slice(start, start + len(x)), device)

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from minidl.data.resident import on_device
 from minidl.errors import ConfigError
 from minidl.training.divergence import check_finite
+from minidl.training.evaluate import model_device
 
 LEAST_FALL = 0.05  # of the loss at the beginning; anything less may be noise
 LARGEST_RISE = 0.25  # of the fall so far; beyond it training has become unstable
@@ -124,7 +126,14 @@ def lr_range_test(
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
     rates = np.geomspace(low, high, steps) if mode == "exponential" else np.linspace(low, high, steps)
     losses, smoothed, divergence = _raise_rate(
-        model, loss, optimizer, _batches(loader, steps), regularizers, rates, smoothing, stop_factor
+        model,
+        loss,
+        optimizer,
+        _batches(on_device(loader, model_device(model)), steps),
+        regularizers,
+        rates,
+        smoothing,
+        stop_factor,
     )
     tried = rates[: len(losses)]
     fastest, lowest = _landmarks(tried, smoothed, losses[0])

@@ -75,7 +75,8 @@ class Recorder:
             self.folder.sweep()
             # A schedule is a function of the progress towards `epochs`: with more it is another run.
             bound = trainer.schedule or any(callback.needs_all_epochs for callback in trainer.callbacks)
-            self.folder.check(configuration, ignore=() if bound else ("training.epochs",))
+            elsewhere = ("device", "config.training.device")  # a run may move: it goes on, up to rounding
+            self.folder.check(configuration, ignore=elsewhere if bound else (*elsewhere, "training.epochs"))
         if self.folder.last.exists():
             self._resume()
         else:

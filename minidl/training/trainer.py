@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ from minidl.errors import ConfigError, StateError
 from minidl.training.callbacks import BestWeights, Callback, NaNGuard, Progress
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.evaluate import count_correct, evaluate, input_scaling, main_task, model_device
+from minidl.training.graph import graph_for
+from minidl.training.graph_limits import check_option
 from minidl.training.history import History
+from minidl.training.memory import memory_error, placed
 from minidl.training.recorder import Recorder
 from minidl.training.run_folder import RunFolder
 
@@ -58,6 +61,10 @@ class Trainer:
     checkpoint_every : int
         Epochs between checkpoints. The last epoch always has one, and so has the last one before
         Ctrl-C.
+    graph : {"off", "auto"} or int
+        On a GPU: record so many training steps and replay them as one (`minidl.training.graph`). With "auto"
+        minidl chooses the number, and where recording is not possible, on a CPU to begin with, it says why in a
+        line on stderr and launches the steps one by one; with a number that is an error.
 
     Attributes
     ----------
@@ -94,8 +101,10 @@ class Trainer:
         progress: bool = True,
         seed: int = 0,
         checkpoint_every: int = 1,
+        graph: str | int = "off",
     ) -> None:
         _require_positive("Trainer: checkpoint_every", checkpoint_every)
+        check_option(graph)
         if keep_best not in ("accuracy", "loss", None):
             raise ConfigError(f"Trainer: keep_best must be 'accuracy', 'loss' or None, got {keep_best!r}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
@@ -116,6 +125,8 @@ class Trainer:
         self.history, self.timings = History(), History()
         self.epoch = self.epochs = self.batch = self.batches = 0
         self.stop = False
+        self.graph = graph
+        self._replay: Any = None  # a TrainerGraph, or what takes its place
         self.inputs: Any = None
         self.loss_sum: Any = 0.0
         self.batch_loss: Any = 0.0
@@ -150,9 +161,26 @@ class Trainer:
             If the checkpoint is damaged or of a differently configured run.
         DivergenceError
             If the loss becomes NaN or infinite.
+        DeviceError
+            If the memory of a GPU does not suffice; the message says for which batch size it would.
         KeyboardInterrupt
             After Ctrl-C, once the last completed epoch is saved and a line on stderr has said how
             to go on. The weights in memory are then those of the unfinished epoch.
+        """
+        for _ in self.by_epoch(train, epochs, validation, resume=resume):
+            pass
+        return self.history
+
+    def by_epoch(
+        self, train: Any, epochs: int, validation: Any = None, *, resume: bool = False
+    ) -> Iterator[int]:
+        """Do what `fit` does, with a pause after every epoch.
+
+        Yields
+        ------
+        int
+            Epochs trained: once when everything is prepared, then after each epoch. Of a run that is finished
+            already, nothing.
         """
         _require_positive("Trainer.fit: epochs", epochs)
         if len(train) < 1:
@@ -166,11 +194,23 @@ class Trainer:
         if self._recorder is not None:
             self._recorder.open(train, validation, resume)
         if len(self.history) < epochs and not self.stop:
-            self._fit(train, validation)
+            yield from self._fit(train, validation)
         # Only now, after everything is on disk: the checkpoint must stay the state to go on from.
         if self.restores_best and self.best is not None and self.best.epoch is not None:
             self.restore_best()
-        return self.history
+
+    def replay_by(self, epochs: Any) -> None:
+        """Leave the steps of every epoch to ``epochs.epoch()``, which returns what a `TrainerGraph`'s does.
+
+        For those who take them in another way: `minidl.training.side_by_side`.
+        """
+        self._replay = epochs
+
+    @property
+    def recording_seconds(self) -> float:
+        """Seconds that the recording of steps into graphs took, the first steps included; see `graph`."""
+        steps = getattr(self._replay, "steps", None)
+        return 0.0 if steps is None else steps.recording_seconds
 
     @property
     def run_folder(self) -> RunFolder | None:
@@ -191,14 +231,18 @@ class Trainer:
 
     # The loop ------------------------------------------------------------------------------------
 
-    def _fit(self, train: Any, validation: Any) -> None:
+    def _fit(self, train: Any, validation: Any) -> Iterator[int]:
         parameters = [*self.model.named_parameters(), *_own_parameters(self.loss)]
+        train, validation = (placed(data, model_device(self.model)) for data in (train, validation))
         interrupted = False
+        self._replay = graph_for(self, train, parameters)
         try:
             for callback in self.callbacks:
                 callback.on_fit_start(self)
+            yield len(self.history)
             while len(self.history) < self.epochs and not self.stop:
                 self._epoch(train, validation, parameters)
+                yield len(self.history)
         except KeyboardInterrupt:
             interrupted = True
             raise
@@ -222,7 +266,17 @@ class Trainer:
             callback.on_epoch_start(self)
         # An overflow ends in one DivergenceError; NumPy's warnings on the way there say less.
         with np.errstate(all="ignore"):
-            row = self._train_epoch(train, parameters)
+            full = False
+            try:
+                row = self._train_epoch(train, parameters)
+            except MemoryError:
+                if model_device(self.model) == "cpu":
+                    raise
+                full = True
+            if full:  # only here, where the error no longer holds the arrays of the step
+                batch = getattr(train, "batch_size", None) or len(self.inputs)
+                self.inputs = None
+                raise memory_error(self.model, batch, model_device(self.model))
             if row is None:
                 return
             trained = time.perf_counter()
@@ -244,6 +298,9 @@ class Trainer:
 
     def _train_epoch(self, train: Any, parameters: list) -> dict[str, Any] | None:
         """Run one epoch of steps; return its row, or None if a callback stopped it half-way."""
+        if self._replay is not None:
+            loss_sum, hits, count = self._replay.epoch()
+            return self._row(loss_sum, hits, count, parameters)
         model, loss, optimizer, schedule = self.model, self.loss, self.optimizer, self.schedule
         backward = getattr(model, "backward_parameters", model.backward)  # the gradient of x is not needed
         on_loss, on_batch_end = self._per_batch("on_loss"), self._per_batch("on_batch_end")
@@ -254,11 +311,11 @@ class Trainer:
         correct: Any = 0  # None where the targets are not classes
         for batch, (x, y) in enumerate(train.epoch(self.epoch - 1)):
             if schedule is not None:
-                self._follow(schedule, (done + batch) / total)
+                self.follow(optimizer, schedule, (done + batch) / total)
+            self.batch, self.inputs = batch, x
             optimizer.prepare(parameters)
             outputs = model.forward(x, train=True)
             value = loss.forward(outputs, y)
-            self.batch, self.inputs = batch, x
             # Elsewhere the sum stays on the device: reading it would make the host wait every step.
             self.batch_loss = float(value) if on_host else value
             self.loss_sum += self.batch_loss * len(x)
@@ -278,20 +335,26 @@ class Trainer:
                 hook(self)
             if self.stop:
                 return None
+        return self._row(self.loss_sum, correct, examples, parameters)
+
+    def _row(self, loss_sum: Any, correct: Any, examples: int, parameters: list) -> dict[str, Any]:
+        optimizer = self.optimizer
         optimizer.flush_denormals()
-        row = {"epoch": self.epoch, "lr": float(optimizer.lr), "train_loss": float(self.loss_sum) / examples}
+        row = {"epoch": self.epoch, "lr": float(optimizer.lr), "train_loss": float(loss_sum) / examples}
         if correct is not None:
             row["train_accuracy"] = float(correct) / examples
         if self.regularizers:
             row["penalty"] = float(sum(float(each.penalty(parameters)) for each in self.regularizers))
         return row
 
-    def _follow(self, schedule: Callable[[float], float], progress: float) -> None:
-        self.optimizer.lr = schedule(progress)
+    @staticmethod
+    def follow(optimizer: Any, schedule: Callable[[float], float], progress: float) -> None:
+        """Set the learning rate of an optimizer, and its momentum if the schedule has one, from a schedule."""
+        optimizer.lr = schedule(progress)
         momentum = getattr(schedule, "momentum", None)
         value = None if momentum is None else momentum(progress)
-        if value is not None and hasattr(self.optimizer, "momentum"):
-            self.optimizer.momentum = value
+        if value is not None and hasattr(optimizer, "momentum"):
+            optimizer.momentum = value
 
     def _per_batch(self, hook: str) -> list[Callable[[Trainer], None]]:
         """Return the bound hooks of the callbacks that define one; an empty call costs time too."""

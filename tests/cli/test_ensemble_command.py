@@ -106,7 +106,7 @@ def test_a_stopped_repetition_goes_on(capsys):
 
 def test_repetitions_that_make_no_sense(capsys):
     assert "--seeds must be at least 1" in refused(capsys, "train", "--seeds", "0")
-    assert "give --seeds N as well" in refused(capsys, "train", "--jobs", "2")
+    assert "give --seeds N or --folds K as well" in refused(capsys, "train", "--jobs", "2")
     assert "leave out --seeds" in refused(capsys, "train", "--resume", "three", "--seeds", "2")
     assert "exists already" in refused(capsys, "train", *COMMON, "--seeds", "2", "--out", "one")
     Path("three/seeds.json").write_text("{}")
@@ -128,7 +128,7 @@ def test_a_seed_that_diverges_is_not_left_out_of_the_mean(capsys):
         "--out",
         "diverged",
     ]
-    assert "2 of 2 trainings diverged (seed 0, 1)" in refused(capsys, *words)
+    assert "2 of 2 trainings diverged (seed-0, seed-1)" in refused(capsys, *words)
 
 
 # Votes -------------------------------------------------------------------------------------------

@@ -179,6 +179,20 @@ def test_settings_of_the_recipe_reach_the_plan(words, setting, value, elsewhere,
     assert " ".join(words) in plan.command
 
 
+def test_validation_images_and_several_seeds(elsewhere, capsys):
+    """The test set stays shut, and the steps between the rungs are printed and written."""
+    words = ["--data", "digits", "--rungs", "0", "--epochs", "1", "--seeds", "2", "--jobs", "1"]
+    assert command(*words, "--split", "validation", "--preset", "corrected", "--batch-size", "100", "--out", "v") == 0
+    told = capsys.readouterr().out
+    assert "Validation accuracy in per cent" in told and "Not run: rungs 1 to 11." in told
+    results = read_json(elsewhere / "v" / "results.json")
+    assert results["vault"] == [] and results["preset"] == "corrected"
+    assert results["command"].endswith("--split validation --data digits")
+    assert {"steps.json", "steps.md", "report.html"} <= {path.name for path in (elsewhere / "v").iterdir()}
+    page = (elsewhere / "v" / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy on the validation images" in page and "No opening is recorded." in page
+
+
 # What is refused ------------------------------------------------------------------------------------------
 
 
@@ -210,6 +224,7 @@ def assert_refused(words, complaint, elsewhere, capsys):
         (["--epochs", "0"], r"epochs.*at least 1, got 0"),
         (["--batch-size", "-1"], r"batch_size.*at least 1"),
         (["--vote", "loud"], r"--vote.*'loud'"),
+        (["--split", "train"], r"--split.*'train'"),
         (["--seed", "1"], r"unrecognized arguments"),  # no abbreviation of --seeds
         (["--resume", "nowhere"], r"nowhere: there is no progression here.*--out"),
         (["--device", "cuda"], r"'cuda' is not available.*--device cpu"),
@@ -263,7 +278,7 @@ def test_the_results_of_a_progression_are_not_written_over(finished, capsys):
     "words",
     [
         ["--preset", "quick"], ["--rungs", "0"], ["--seeds", "1"], ["--data", "digits"], ["--device", "cpu"],
-        ["--jobs", "1"], ["--out", "other"], ["--epochs", "1"], ["--vote", "soft"],
+        ["--jobs", "1"], ["--out", "other"], ["--epochs", "1"], ["--vote", "soft"], ["--split", "test"],
     ],
 )  # fmt: skip
 def test_going_on_takes_no_other_options(words, finished, capsys):

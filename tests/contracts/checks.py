@@ -16,7 +16,8 @@ import minidl.layers
 from minidl.errors import ConfigError, ShapeError, StateError
 from minidl.gradcheck import check_layer
 from minidl.layers.base import Layer
-from minidl.layers.fused import ConvMaxPool
+from minidl.layers.fused import Block, ConvMaxPool
+from minidl.layers.stacked import StackedConv2D, StackedDense, StackedDropout
 
 BATCH = 4
 TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
@@ -354,8 +355,8 @@ def library_layers():
             inside = kind.__module__.startswith("minidl.") and not kind.__module__.startswith("minidl.grading.")
             if inside and not kind.__name__.startswith("_"):
                 found.add(kind)
-    # What a Sequential makes of others by itself cannot be built alone; tests/layers/test_fused.py has it.
-    return found - {ConvMaxPool}
+    # What a Sequential or a stack makes of built layers; tests/layers has test_fused.py and test_stacked.py for it.
+    return found - {Block, ConvMaxPool, StackedConv2D, StackedDense, StackedDropout}
 
 
 def missing_from(cases, kinds):

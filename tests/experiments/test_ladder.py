@@ -4,7 +4,7 @@ The numbers are typed from the notes, not computed by the code that is tested.
 """
 
 import math
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -440,7 +440,7 @@ def test_hard_and_soft_votes(tmp_path, vote, winner):
 
 
 def test_a_preset_that_does_not_exist():
-    with pytest.raises(ConfigError, match=r"quick, express, lecture, got 'slow'"):
+    with pytest.raises(ConfigError, match=r"quick, express, lecture, corrected, got 'slow'"):
         recipe_for(find_rung("0"), "slow")
 
 
@@ -467,3 +467,32 @@ def test_settings_left_out_keep_the_preset_s():
         rung = find_rung("10")
         unchanged = {field.name: None for field in fields(Recipe)}
         assert recipe_for(rung, preset, **unchanged) == recipe_for(rung, preset)
+
+
+# The corrected preset -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rung", [*LADDER, find_rung("2b")], ids=lambda rung: rung.id)
+def test_three_corrections_and_nothing_else(rung):
+    """LECTURE 0: fan-out weights, no shuffling, one mask stream. Everything else is as published."""
+    published, corrected = (asdict(recipe_for(rung, preset)) for preset in ("lecture", "corrected"))
+    differs = {name: value for name, value in corrected.items() if published[name] != value}
+    assert differs == {"init": "fan-in", "shuffle": "epoch", "dropout_masks": "independent"}
+
+
+def test_the_corrected_network():
+    """Standard deviations by fan-in (LECTURE 2.1), zero biases, and masks that differ from layer to layer."""
+    model = built("10", "corrected")
+    drops = [layer for layer in model.layers if isinstance(layer, Dropout)]
+    masks = [drop.generator.random(50).tolist() for drop in drops]
+    assert [drop.p for drop in drops] == [0.5] * 3 and {drop.scaling for drop in drops} == {"test"}
+    assert masks[0] != masks[1] != masks[2]
+    lecture = [layer for layer in built("10", "lecture").layers if isinstance(layer, Dropout)]
+    first, *others = [drop.generator.random(50).tolist() for drop in lecture]
+    assert all(other == first for other in others)
+    weights = [p.value for name, p in model.named_parameters() if name.endswith("weight")]
+    fan_in = [25, 20 * 25, 640, 1000, 1000]
+    gains = [2, 2, 2, 2, 1]
+    for weight, n, gain in zip(weights, fan_in, gains, strict=True):
+        assert weight.std() == pytest.approx(math.sqrt(gain / n), rel=0.15)
+    assert all(not p.value.any() for name, p in model.named_parameters() if name.endswith("bias"))

@@ -395,7 +395,7 @@ def test_a_network_trained_but_not_yet_scored_is_scored_on_going_on(three, digit
     folder, uninterrupted, _ = three
     asked, out = plan("0", seeds=3), tmp_path / "out"
 
-    def stop(run, test):
+    def stop(run, scored, split):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -412,7 +412,7 @@ def test_every_opening_is_on_record_even_of_a_score_that_failed(digits, tmp_path
     """The log in results.json is the evidence that nobody looked: it may not lag behind."""
     asked, out = plan("0"), tmp_path / "out"
 
-    def stop(run, test):
+    def stop(run, scored, split):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -564,3 +564,48 @@ def test_the_test_split_changes_scores_and_nothing_else(three, digits, tmp_path)
         del outcome["seconds"]
     assert outcomes[0] == outcomes[1]
     assert again["rungs"][0]["mean"] < results["rungs"][0]["mean"]
+
+
+def test_on_validation_images_the_vault_stays_shut(three, digits, tmp_path):
+    class Shut(Vault):
+        def open(self, reason):
+            raise AssertionError(f"opened: {reason}")
+
+    data, folder = small(digits, Shut), tmp_path / "out"
+    asked = replace(plan("0", seeds=3), split="validation")
+    lines = []
+    progression = Progression(asked, data, folder, lines.append)
+    results = progression.run()
+    assert progression.open_for_report() is data.validation
+    assert (results["split"], results["vault"]) == ("validation", [])
+    assert lines[0].startswith("Validation accuracy in per cent on") and "a little too good" in full_table(results)
+    # The networks are those that are tested otherwise, and their scores are those of their best epochs.
+    for one, tested in zip(results["rungs"][0]["runs"], three[1]["rungs"][0]["runs"], strict=True):
+        assert one["accuracy"] == pytest.approx(one["validation_accuracy"]) and one["examples"] == 100
+        assert one["validation_accuracy"] == tested["validation_accuracy"]
+        there = {path.name for path in (folder / one["folder"]).iterdir()}
+        assert "validation_outputs.safetensors" in there and not {"test.json", "test_outputs.safetensors"} & there
+    assert read_plan(folder) == asked
+    with pytest.raises(CheckpointError, match="other settings"):
+        run(replace(asked, split="test"), small(digits), folder)
+    with pytest.raises(ConfigError, match="split must be one of test, validation, got 'train'"):
+        replace(asked, split="train")
+
+
+def test_an_ensemble_on_validation_images_votes_there(digits, tmp_path):
+    data = small(digits)
+    asked = replace(plan("11", vote="hard"), split="validation")
+    results, _ = run(asked, data, tmp_path / "out")
+    kept = read_safetensors(tmp_path / "out/rung-11/seed-0/validation_outputs.safetensors")[0]["predictions"]
+    assert len(kept) == len(data.validation) and data.vault.openings == []
+    assert results["rungs"][1]["runs"][0]["correct"] == (kept == data.validation.labels).sum()
+
+
+def test_a_folder_of_before_there_was_a_choice_goes_on(three, digits, tmp_path):
+    copy = shutil.copytree(three[0], tmp_path / "copy")
+    found = read_json(copy / "progression.json")
+    del found["plan"]["split"]
+    write_json(copy / "progression.json", found)
+    data = small(digits)
+    run(read_plan(copy), data, copy)
+    assert data.vault.openings == []

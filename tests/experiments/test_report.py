@@ -254,7 +254,7 @@ def test_missing_and_damaged_files_are_named_and_the_rest_is_shown(tmp_path):
     page = Page(write_progression_report(tmp_path, test_images=IMAGES, test_labels=LABELS))
     assert "No readable history.csv: Rung 0: Fully connected; Rung 1: One convolution." in page.text
     assert "No saved weights that can be shown as images: Rung 0: Fully connected." in page.text
-    assert "Not compared, for want of saved predictions on this test set: 0 and 1; 1 and 2." in page.text
+    assert "Not compared, for want of saved predictions on these test images: 0 and 1; 1 and 2." in page.text
     assert page.row("2 → 10") and page.row("10 → 11")
     assert "predictions of the ensemble or of some of its members are missing" in page.text
     assert sum("loss and error rate" in image["alt"] for image in page.images) == 2

@@ -372,19 +372,9 @@ def test_killed_and_resumed_it_counts_every_trial_once(data, tmp_path, straight)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_the_same_on_a_cluster(data, tmp_path, straight):
-    distributed = pytest.importorskip("distributed", reason="a cluster needs Dask: pip install distributed")
-    import warnings
-
-    folder = tmp_path / "cluster"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the cluster's own, about ports and forks
-        local = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
-        )
-    with local:
-        address = local.scheduler_address
-        process = start(folder, "--cluster", address)
-        kill_a_worker_and_then(process, folder, lambda: next(iter(local.workers.values())).pid)
-        results = run(read_plan(folder), data, folder, cluster=address)
+def test_the_same_on_a_cluster(data, tmp_path, straight, local_cluster):
+    folder, address = tmp_path / "cluster", local_cluster.scheduler_address
+    process = start(folder, "--cluster", address)
+    kill_a_worker_and_then(process, folder, lambda: next(iter(local_cluster.workers.values())).pid)
+    results = run(read_plan(folder), data, folder, cluster=address)
     check_every_trial_counts_once(results, folder, straight)

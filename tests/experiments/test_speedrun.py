@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minidl.backend import to_cpu
 from minidl.cli.main import main
 from minidl.data import DataSet, Loader, RandomShift, load
 from minidl.data.splits import Vault
@@ -19,6 +20,7 @@ from minidl.optimizers import Nesterov
 from minidl.random import Seeds
 from minidl.schedules import OneCycle
 from minidl.training.trainer import Trainer
+from tests.device.fake import fake_device
 
 TINY = SpeedrunRecipe(filters=(2, 3), units=8, epochs=1)
 
@@ -148,3 +150,40 @@ def test_the_command_on_digits_learns_and_says_what_they_are(tmp_path, monkeypat
     (file,) = (tmp_path / "runs").glob("speedrun-digits-*/results.json")
     assert json.loads(file.read_text())["accuracy"]["mean"] > 90
     assert str(file.relative_to(tmp_path)) in printed.out
+
+
+def test_on_a_device_the_steps_are_recorded_and_the_network_is_the_same(small, tmp_path, capsys):
+    recipe = replace(TINY, epochs=2, batch_size=30)
+    on_the_cpu = train_fast(recipe, small.train, seed=1)
+    with fake_device() as ledger:
+        images = module.resident_images(recipe, small.train, "fake")
+        there = train_fast(recipe, small.train, seed=1, images=images)
+        assert ledger.launches["graph"] > 0 and there.steps == on_the_cpu.steps
+        for (name, a), (_, b) in zip(
+            there.model.named_parameters(), on_the_cpu.model.named_parameters(), strict=True
+        ):
+            np.testing.assert_allclose(to_cpu(a.value), b.value, rtol=0, atol=1e-5, err_msg=name)
+        results = speedrun(
+            small, tmp_path / "run", seeds=2, recipe=recipe, device="fake", say=lambda line: None
+        )
+    assert capsys.readouterr().err == ""  # nothing was in the way of recording
+    assert results["machine"]["device"] == "fake" and results["machine"]["threads"] == 1
+    assert results["goal"]["wall_seconds"] == module.GOAL_SECONDS_GPU
+    assert 0 < results["recording_seconds"]["mean"] < results["wall_seconds"]["mean"]
+    text = speedrun_text(results)
+    assert (
+        "device fake, " in text
+        and "the images went to the GPU before" in text
+        and "0.3 s of training" in text
+    )
+
+
+def test_threads_are_not_for_a_gpu(small, tmp_path):
+    with pytest.raises(ConfigError, match="threads=2 is for a CPU"):
+        speedrun(small, tmp_path / "run", threads=2, device="cuda")
+
+
+def test_without_a_gpu_the_command_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("minidl.backend._cuda_problem", lambda: "there is none")
+    assert main(["speedrun", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err.startswith("minidl: error: device 'cuda' is not available: there is none")

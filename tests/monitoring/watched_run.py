@@ -44,7 +44,7 @@ def data():
 
 
 def trainer(folder, callbacks=(), optimizer=None, **options):
-    optimizer = optimizer or Momentum(0.3, 0.9)  # too high on purpose: there is something to warn of
+    optimizer = optimizer or Momentum(0.4, 0.9)  # too high on purpose: there is something to warn of
     options = {"checkpoint_every": 3, "progress": False, **options}
     return Trainer(
         network(), SoftmaxCrossEntropy(), optimizer, callbacks=callbacks, run_dir=folder, **options

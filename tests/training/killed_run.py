@@ -31,7 +31,7 @@ KINDS = {
     "plateau": lambda: {
         "callbacks": [
             ReduceOnPlateau(0.5, "loss", patience=2, cooldown=1),
-            EarlyStopping("loss", patience=25, min_delta=0.01),
+            EarlyStopping("loss", patience=40, min_delta=0.01),
             WeightAverage(mode="polyak", start=2),
             Snapshots(every=7),
         ],

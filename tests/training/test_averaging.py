@@ -196,10 +196,10 @@ def test_recomputing_agrees_with_pytorch():
 def test_recomputing_leaves_no_trace_but_the_statistics():
     model = network()  # with dropout
     before = {name: x.copy() for name, x in model.state_dict().items()}
-    states = [generator.bit_generator.state for _, generator in model.named_generators()]
+    states = [repr(generator.bit_generator.state) for _, generator in model.named_generators()]
     assert states
     recompute_batchnorm(model, loader(blobs()))
-    assert [generator.bit_generator.state for _, generator in model.named_generators()] == states
+    assert [repr(generator.bit_generator.state) for _, generator in model.named_generators()] == states
     changed = {name for name, x in model.state_dict().items() if not np.array_equal(x, before[name])}
     assert changed == {"1.running_mean", "1.running_var", "1.batches"}
     first = {name: x.copy() for name, x in model.state_dict().items()}

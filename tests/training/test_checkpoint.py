@@ -108,3 +108,17 @@ def test_a_damaged_csv_file_ends_in_a_sentence(tmp_path, text):
     (tmp_path / "history.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(CheckpointError, match=r"history\.csv: this file is damaged"):
         History.read_csv(tmp_path / "history.csv")
+
+
+def test_random_numbers_of_another_generator_are_refused():
+    model, optimizer = network(), Momentum(0.1)
+    tensors, state = capture(model, optimizer, {})
+    (name,) = state["generators"]
+    state["generators"][name] = np.random.default_rng(0).bit_generator.state
+    tensors = {key: x + 1 for key, x in tensors.items()}
+    before = {key: x.copy() for key, x in model.state_dict().items()}
+    with pytest.raises(
+        CheckpointError, match=f"layer {name} are of the generator PCG64, .* draws them from Philox"
+    ):
+        restore(model, optimizer, {}, tensors, state)
+    assert all(np.array_equal(x, before[key]) for key, x in model.state_dict().items())

@@ -36,6 +36,8 @@ class ExpandedShifts:
 
     Attributes
     ----------
+    padded : numpy.ndarray
+        The N images with their border, (N, C, H + 2, W + 2).
     shape : tuple of int
         (5 N, C, H, W).
     dtype : numpy.dtype
@@ -57,8 +59,8 @@ class ExpandedShifts:
         count, channels, height, width = images.shape
         self.shape = (COPIES * count, channels, height, width)
         self.dtype = images.dtype
-        padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        self._windows = sliding_window_view(padded, (height, width), axis=(2, 3))
+        self.padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        self._windows = sliding_window_view(self.padded, (height, width), axis=(2, 3))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -75,9 +77,14 @@ class ExpandedShifts:
             )
         if indices.size and not -len(self) <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"ExpandedShifts: index beyond the {len(self):,} images")
+        image, row, column = self.places(indices)
+        return self._windows[image, :, row, column]
+
+    def places(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return which image of `padded`, and which row and column of it the window starts at, for each index."""
         image, shift = np.divmod(indices.astype(np.int64), COPIES)
         row, column = WINDOWS[shift].T
-        return self._windows[image, :, row, column]
+        return image, row, column
 
     def expand_labels(self, labels: np.ndarray) -> np.ndarray:
         """Return the labels of the 5 N images, given those of the N."""

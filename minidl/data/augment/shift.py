@@ -41,10 +41,14 @@ class RandomShift(Augmentation):
                 f"RandomShift: a shift by up to {self.pixels} pixels leaves nothing of images of {height}x{width}; "
                 f"give at most {min(height, width)}"
             )
-        rows, columns = generator.integers(0, 2 * self.pixels + 1, (2, len(images)))
+        rows, columns = self.windows(len(images), generator)
         padded = pad(images, self.pixels, self.fill, self.value)
         windows = sliding_window_view(padded, images.shape[2:], axis=(2, 3))
         return windows[np.arange(len(images)), :, rows, columns]
+
+    def windows(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Return where in the image with its border the window of each image lies: rows and columns, (2, count)."""
+        return generator.integers(0, 2 * self.pixels + 1, (2, count))
 
 
 @dataclass(frozen=True, repr=False)

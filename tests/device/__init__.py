@@ -1,0 +1,1 @@
+"""A device for tests: CuPy without a GPU. See `tests.device.fake`."""
