@@ -59,7 +59,7 @@ def test_everything_is_there(run):
         "first layer's filters",
     ):
         assert what in alts
-    assert re.search(r"Momentum\([^)]*lr=0\.3[^)]*\)", page.text) and '"every": 5' in page.text
+    assert re.search(r"Momentum\([^)]*lr=0\.4[^)]*\)", page.text) and '"every": 5' in page.text
     assert all(image["src"].startswith("data:image/") for image in page.images)
 
 
