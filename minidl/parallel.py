@@ -149,6 +149,9 @@ def in_blocks(work: Callable[[slice], None], count: int, numbers: int) -> None:
     numbers : int
         In each of them.
     """
+    if count * numbers <= BLOCK:
+        work(slice(0, count))
+        return
     size = _team.size if _team is not None and count * numbers >= WORTH_SHARING_PASSES else 1
     step = max(1, BLOCK // max(numbers, 1))
 

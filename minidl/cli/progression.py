@@ -101,10 +101,8 @@ def run(args: argparse.Namespace) -> int:
         data = _load(args.data, args.data_dir)
         plan = replace(plan, data=data.name, command=f"{plan.command} --data {data.name}")
         folder = Path(args.out) if args.out is not None else default_folder(data.name, plan.preset)
-    several = f"{plan.jobs} network{'s' if plan.jobs > 1 else ''} at a time"
-    where = several if args.cluster is None else f"workers of {args.cluster}"
-    print(f"device {plan.device}, {where}, results in {folder}")
     progression = Progression(plan, data, folder, say=_say, cluster=args.cluster)
+    print(f"device {plan.device}, {progression.company}, results in {folder}")
     try:
         results = progression.run()
     except KeyboardInterrupt:

@@ -73,6 +73,16 @@ class Progression:
         self.openings: list[dict[str, str]] = []
         self.seconds = self.seconds_before = 0.0
 
+    @property
+    def company(self) -> str:
+        """In what company a network is trained, in words: alone, in as many processes, or side by side on a GPU."""
+        if self.workers.cluster is not None:
+            return f"workers of {self.workers.cluster}"
+        if self.plan.jobs == 1:
+            most = max((len(group) for group in _groups(self._all_runs())), default=1)
+            return f"up to {most} networks of a rung side by side" if most > 1 else "1 network at a time"
+        return f"{self.plan.jobs} networks at a time"
+
     def run(self) -> dict[str, Any]:
         """Train and score everything that is not there yet; return the content of ``results.json``."""
         with self.workers:  # before anything is written: a cluster may not answer
@@ -85,7 +95,7 @@ class Progression:
             for run in self._runs(rung):
                 if (run.folder / "outcome.json").exists():
                     self._finish(rung, run, read_json(run.folder / "outcome.json"), clock)
-        for run, outcome in self._train([run for rung in self.rungs for run in self._runs(rung)]):
+        for run, outcome in self._train(self._all_runs()):
             write_json(run.folder / "outcome.json", outcome)
             self._finish(find_rung(run.rung), run, outcome, clock)
         for rung in self.rungs:
@@ -122,6 +132,9 @@ class Progression:
             )
             for seed in range(self.plan.seeds * max(1, voters))
         ]
+
+    def _all_runs(self) -> list[Run]:
+        return [run for rung in self.rungs for run in self._runs(rung)]
 
     def _train(self, runs: list[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
         """Yield every network that is not trained yet with its outcome, as each is done."""

@@ -116,6 +116,13 @@ class StepGraph:
         after : callable
             Called with the number of steps after each launch.
         """
+        self.begin(number, rates)
+        for index in range(len(self.parts)):
+            self._run(index, after)
+        self.end()
+
+    def begin(self, number: int, rates: np.ndarray) -> None:
+        """Write an epoch's tables and the counters to the device; for `number` and `rates` see `epoch`."""
         self._forget_if_changed()
         self.xp.cuda.get_current_stream().synchronize()  # what was started elsewhere comes before this
         places = [source.places(number) for source in self.sources]
@@ -130,8 +137,9 @@ class StepGraph:
                     [(order[rows], corners[rows]) for order, corners in places], rates[first:][: part.count]
                 )
                 done += examples
-        for index in range(len(self.parts)):
-            self._run(index, after)
+
+    def end(self) -> None:
+        """Wait for an epoch's last step, and note what is written into the graphs."""
         self.stream.synchronize()
         self.control.forget_rate()
         self._recorded = self._written()
@@ -156,7 +164,7 @@ class StepGraph:
             else:
                 graph.launch(self.stream)
                 self.replays += 1
-                self._count(steps)
+                self.count(steps)
             after(steps)
             left -= steps
 
@@ -184,26 +192,35 @@ class StepGraph:
         return self._graphs[index, steps]
 
     def _record(self, part: ResidentBatches, steps: int) -> Any:
-        """Record so many steps; nothing of them is carried out, so the host's counters go back."""
+        """Record so many steps as a graph."""
+        self.stream.begin_capture()
+        try:
+            self.write(part, steps)
+        except BaseException as error:
+            with suppress(RuntimeError):  # CUDA's own complaint about a capture that went wrong
+                self.stream.end_capture()
+            if isinstance(error, MinidlError) or not isinstance(error, Exception):
+                raise
+            raise ConfigError(
+                f"the training step cannot be recorded as a graph ({type(error).__name__}: {error})"
+            ) from error
+        return self.stream.end_capture()
+
+    def write(self, part: ResidentBatches, steps: int) -> None:
+        """Write so many steps into the capture that `stream` is part of.
+
+        Nothing of them is carried out, so the host's counters go back; `count` brings them forward when the
+        steps are replayed. They take their memory from this object's own pool, so the steps of several
+        objects may be parallel branches of one graph.
+        """
         before = self._counts()
-        with self._lane():
-            self.stream.begin_capture()
-            try:
+        try:
+            with self._lane():
                 self._steps(part, steps)
-            except BaseException as error:
-                with suppress(RuntimeError):  # CUDA's own complaint about a capture that went wrong
-                    self.stream.end_capture()
-                if isinstance(error, MinidlError) or not isinstance(error, Exception):
-                    raise
-                raise ConfigError(
-                    f"the training step cannot be recorded as a graph ({type(error).__name__}: {error})"
-                ) from error
-            finally:
-                self._set_counts(before)
-            graph = self.stream.end_capture()
+        finally:
+            self._set_counts(before)
         # The graph has the addresses of the layers' arrays. A validation may make them let go of these.
         self._held += [dict(layer._workspace) for layer in _all_layers(self.model)]
-        return graph
 
     @contextmanager
     def _lane(self) -> Iterator[None]:
@@ -223,7 +240,7 @@ class StepGraph:
         for source, state in zip(self._generators(), masks, strict=True):
             source.bit_generator.state = state
 
-    def _count(self, steps: int) -> None:
+    def count(self, steps: int) -> None:
         """Bring the host's counters forward by the steps of a launch."""
         self.optimizer.steps += steps
         for name in getattr(self.optimizer, "_updates", {}):
