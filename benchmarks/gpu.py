@@ -2,9 +2,9 @@
 
     python -m benchmarks.gpu [--json FILE]
 
-First the parity tests (``pytest -m gpu``), then single calls, training steps beside PyTorch's, five networks side by
-side, and the speedrun; each with its prediction, and at the end the targets, met or missed. The file is written anew
-after every measurement, so an interrupted run leaves what it has. See docs/gpu.md.
+First the parity tests (``pytest -m gpu``), then single calls, products by cuBLAS and by minidl, training steps beside
+PyTorch's, five networks in three ways, and the speedrun; each with its prediction, and at the end the targets, met or
+missed. The file is written anew after every measurement, so an interrupted run leaves what it has. See docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_calls, gpu_steps, machine
+from benchmarks import gpu_calls, gpu_products, gpu_steps, machine
 from benchmarks.contest import numbers, words
 from benchmarks.gpu_targets import targets_of
 from minidl.backend import choose_device
@@ -32,7 +32,12 @@ PREDICTED = {
     "3": {"plain": 1495, "fused": 240, "graph": 58, "torch eager": 440},
     "10": {"plain": 1820, "fused": 320, "graph": 88, "torch eager": 600},
 }
-PREDICTED_TOGETHER = "110-160 (one after another 440)"
+# The same for five networks of rung 10.
+PREDICTED_TOGETHER = {
+    "one after another": "440",
+    "branches of one graph": "150-250",
+    "side by side": "110-160",
+}
 PREDICTED_SPEEDRUN = "0.025-0.05 s for an epoch of a like network, 99.0 %"
 LEFT_OUT = "left_out"
 
@@ -71,6 +76,7 @@ class Benchmark:
             "machine": machine.describe(("numpy", "cupy-cuda12x", "cupy-cuda13x", "torch")),
             "parity": None,
             "calls": [],
+            "products": [],
             "steps": [],
             "together": [],
             "speedrun": None,
@@ -87,6 +93,7 @@ class Benchmark:
         for call in gpu_calls.calls(self.device):
             found = self._attempt(call.measure)
             self._note("calls", {"name": call.name, "unit": call.unit, "predicted": call.predicted, **found})
+        self._products(self.options.together)
         for rung in self.options.rungs:
             for batch in self.options.batches:
                 self._steps(rung, batch)
@@ -128,6 +135,17 @@ class Benchmark:
             print("\n".join(lines[-30:]))
         return {"outcome": outcome, "summary": lines[-1] if lines else "", "command": " ".join(command[1:])}
 
+    def _products(self, rung: str) -> None:
+        measure: Any = gpu_products.in_own_process if self.record["is_measurement"] else gpu_products.measure
+        found = self._attempt(lambda: list(measure(self.device, rung, self.options.batches)))
+        if "value" not in found:
+            entry = {"name": gpu_products.NAME, "unit": "", "predicted": gpu_products.PREDICTED}
+            self._note("products", {**entry, **found})
+            return
+        for entry in found["value"]:
+            self._note("products", entry, gpu_products.text_of(entry))
+        self._note("products", gpu_products.verdict(found["value"]))
+
     def _steps(self, rung: str, batch: int) -> None:
         seconds, rounds, images = self.options.seconds, self.options.rounds, self.options.images
         device = self.device
@@ -160,14 +178,19 @@ class Benchmark:
     def _together(self, rung: str) -> None:
         batch, members = self.options.batches[0], gpu_steps.MEMBERS
         images, rounds = self.options.images, self.options.rounds
-        found = self._attempt(
-            lambda: _summary(gpu_steps.side_by_side_steps(rung, batch, self.device, images, rounds))
-        )
-        if "value" in found:
-            self.steps.setdefault((rung, batch), {})["together"] = found["value"]["median"]
-        predicted = PREDICTED_TOGETHER if batch == 10 and rung == "10" else None
-        name = f"{members} networks of rung {rung} side by side, batch {batch}"
-        self._note("together", {"name": name, "unit": "µs per step of all", "predicted": predicted, **found})
+        for form, measure in {
+            "one after another": gpu_steps.sequential_steps,
+            "branches of one graph": gpu_steps.branch_steps,
+            "side by side": gpu_steps.side_by_side_steps,
+        }.items():
+            found = self._attempt(
+                lambda measure=measure: _summary(measure(rung, batch, self.device, images, rounds))  # type: ignore[misc]
+            )
+            if form == "side by side" and "value" in found:
+                self.steps.setdefault((rung, batch), {})["together"] = found["value"]["median"]
+            predicted = PREDICTED_TOGETHER[form] if batch == 10 and rung == "10" else None
+            entry = {"name": f"{members} networks of rung {rung}, batch {batch}, {form}", "form": form}
+            self._note("together", {**entry, "unit": "µs per step of all", "predicted": predicted, **found})
 
     def _speedrun(self) -> dict[str, Any]:
         found = self._attempt(self._speedrun_seconds)
@@ -217,9 +240,9 @@ class Benchmark:
         except Exception as error:  # whatever it is belongs into the record
             return {LEFT_OUT: f"{type(error).__name__}: {error}", "failed": True}
 
-    def _note(self, table: str, entry: dict[str, Any]) -> None:
+    def _note(self, table: str, entry: dict[str, Any], text: str | None = None) -> None:
         self.record[table].append(entry)
-        _print(entry)
+        _print(entry, text)
         self._write()
 
     def _write(self) -> None:
@@ -230,17 +253,19 @@ def _summary(rounds: list[float]) -> dict[str, Any]:
     return {"median": statistics.median(rounds), "minimum": min(rounds), "rounds": rounds}
 
 
-def _print(entry: dict[str, Any]) -> None:
-    value, predicted = entry.get("value"), entry.get("predicted")
+def _print(entry: dict[str, Any], text: str | None = None) -> None:
+    predicted = entry.get("predicted")
+    line = f"{entry['name']}: {_text(entry) if text is None else text}"
+    print(line + ("" if predicted is None else f" (predicted {predicted})"), flush=True)
+
+
+def _text(entry: dict[str, Any]) -> str:
+    value = entry.get("value")
     if value is None:
-        text = ("FAILED: " if entry.get("failed") else "left out: ") + entry[LEFT_OUT]
-    elif isinstance(value, dict) and "median" in value:
-        text = f"{value['median']:.1f} {entry['unit']}"
-    elif isinstance(value, float):
-        text = f"{value:.2f} {entry['unit']}"
-    else:
-        text = str(value)
-    print(f"{entry['name']}: {text}" + ("" if predicted is None else f" (predicted {predicted})"), flush=True)
+        return ("FAILED: " if entry.get("failed") else "left out: ") + str(entry[LEFT_OUT])
+    if isinstance(value, dict) and "median" in value:
+        return f"{value['median']:.1f} {entry['unit']}"
+    return f"{value:.2f} {entry['unit']}" if isinstance(value, float) else str(value)
 
 
 def _device_name(device: str) -> str:

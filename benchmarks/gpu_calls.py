@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +55,13 @@ def calls(device: str) -> Iterator[Call]:
     sliding = xp.lib.stride_tricks.sliding_window_view
     yield Call("as_strided", us, "1-3", host(lambda: strided(x, shape, strides)))
     yield Call("sliding_window_view", us, "60-150", host(lambda: sliding(x, (5, 5)), 50))
-    yield Call("node of a graph of 1,000 launches", "µs per node", "1.2-1.6", lambda: _node(xp, counter))
+    yield Call(
+        "node of a graph of 1,000 launches", "µs per node", "1.2-1.6",
+        lambda: graph_microseconds(xp.cuda.Stream(non_blocking=True), lambda: advance(1, counter, 1), NODES),
+    )  # fmt: skip
     yield Call(
         "random numbers in a graph", "two replays", "different numbers", lambda: _random_in_a_graph(xp)
     )
-    yield Call(
-        "cuBLAS in a graph by ctypes", "", "works, bit-equal",
-        lambda: _left_out("minidl has its own products for graphs (minidl.kernels.gpu.gemm)"),
-    )  # fmt: skip
     yield Call("PyTorch add(out=)", us, "4-5", lambda: _torch_call("add"))
     yield Call("PyTorch mm(out=)", us, "8", lambda: _torch_call("mm"))
 
@@ -79,12 +79,37 @@ def host_microseconds(call: Callable[[], Any], wait: Callable[[], Any], count: i
     return min(found[1:])
 
 
+def graph_microseconds(stream: Any, call: Callable[[], Any], nodes: int) -> float:
+    """Return what a call costs in a graph of so many, one after another: the least of five rounds of ten launches."""
+    with stream:
+        call()  # compiles
+        graph = recorded(stream, call, nodes)
+        found = []
+        for _ in range(6):
+            stream.synchronize()
+            start = time.perf_counter()
+            for _ in range(10):
+                graph.launch(stream)
+            stream.synchronize()
+            found.append((time.perf_counter() - start) / 10 / nodes * 1e6)
+    return min(found[1:])
+
+
+def recorded(stream: Any, call: Callable[[], Any], count: int = 1) -> Any:
+    """Return the graph of so many calls on the current stream, which must be `stream`."""
+    stream.begin_capture()
+    try:
+        for _ in range(count):
+            call()
+    except BaseException:
+        with suppress(RuntimeError):  # CUDA's own complaint about a capture that went wrong
+            stream.end_capture()
+        raise
+    return stream.end_capture()
+
+
 class LeftOut(Exception):
     """Why something was not measured."""
-
-
-def _left_out(reason: str) -> Any:
-    raise LeftOut(reason)
 
 
 def _elementwise(xp: Any, x: Any, out: Any) -> Callable[[], Any]:
@@ -95,25 +120,6 @@ def _elementwise(xp: Any, x: Any, out: Any) -> Callable[[], Any]:
     return lambda: kernel(x, out)
 
 
-def _node(xp: Any, counter: Any) -> float:
-    stream = xp.cuda.Stream(non_blocking=True)
-    with stream:
-        advance(1, counter, 1)
-        stream.begin_capture()
-        for _ in range(NODES):
-            advance(1, counter, 1)
-        graph = stream.end_capture()
-        found = []
-        for _ in range(6):
-            stream.synchronize()
-            start = time.perf_counter()
-            for _ in range(10):
-                graph.launch(stream)
-            stream.synchronize()
-            found.append((time.perf_counter() - start) / 10 / NODES * 1e6)
-    return min(found[1:])
-
-
 def _random_in_a_graph(xp: Any) -> str:
     stream = xp.cuda.Stream(non_blocking=True)
     generator, out = xp.random.default_rng(1), xp.empty(8, "float32")
@@ -121,11 +127,7 @@ def _random_in_a_graph(xp: Any) -> str:
         raise LeftOut("this device has no random.default_rng")
     with stream:
         generator.random(8, dtype="float32", out=out)
-        stream.begin_capture()
-        try:
-            generator.random(8, dtype="float32", out=out)
-        finally:
-            graph = stream.end_capture()
+        graph = recorded(stream, lambda: generator.random(8, dtype="float32", out=out))
         seen = []
         for _ in range(2):
             graph.launch(stream)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import models
+from benchmarks.gpu_branches import Branches
 from minidl.backend import namespace, plain, to_device
 from minidl.data import Loader
 from minidl.data.resident import Resident
@@ -23,6 +24,7 @@ from minidl.losses import SoftmaxCrossEntropy
 from minidl.optimizers import SGD
 from minidl.training import Trainer
 from minidl.training.side_by_side import fit_side_by_side
+from minidl.training.step_graph import StepGraph
 
 BATCHES_IN_TURN = 8
 WARM_UP_STEPS = 10
@@ -63,13 +65,39 @@ def minidl_steps(rung: str, batch: int, device: str, seconds: float, rounds: int
         )
 
 
-def graph_steps(rung: str, batch: int, device: str, images: int, rounds: int) -> list[float]:
+def graph_steps(rung: str, batch: int, device: str, images: int, rounds: int, seed: int = 0) -> list[float]:
     """Time replayed steps: epochs of a Trainer, without the first, in which it records."""
-    trainer, loader = _trainer(rung, batch, images, 0, device, graph="auto")
-    trainer.fit(loader, rounds + 1)
+    trainer, loader = _trainer(rung, batch, images, seed, device, graph="auto")
+    _recorded_steps(trainer, loader, rounds + 1)
+    return [seconds / len(loader) * 1e6 for seconds in trainer.timings["train_seconds"][1:]]
+
+
+def sequential_steps(rung: str, batch: int, device: str, images: int, rounds: int) -> list[float]:
+    """Time replayed steps of five networks, one network after another: the sum of their times."""
+    each = [graph_steps(rung, batch, device, images, rounds, seed) for seed in range(MEMBERS)]
+    return [sum(times) for times in zip(*each, strict=True)]
+
+
+def branch_steps(rung: str, batch: int, device: str, images: int, rounds: int) -> list[float]:
+    """Time replayed steps of five networks whose steps are parallel branches of one graph."""
+    pairs = [_trainer(rung, batch, images, seed, device, graph="auto") for seed in range(MEMBERS)]
+    branches = Branches([_recorded_steps(trainer, loader, 1) for trainer, loader in pairs])
+    steps = len(pairs[0][1])
+    rates, found = np.full(steps, float(pairs[0][0].optimizer.lr)), []
+    for number in range(1, rounds + 2):  # the first records
+        start = time.perf_counter()
+        branches.epoch(number, rates)
+        found.append((time.perf_counter() - start) / steps * 1e6)
+    return found[1:]
+
+
+def _recorded_steps(trainer: Trainer, loader: Loader, epochs: int) -> StepGraph:
+    """Train by replaying; return what replays."""
+    trainer.fit(loader, epochs)
     if trainer._replay is None or not trainer._replay.steps.replays:
         raise RuntimeError("the steps were not recorded")
-    return [seconds / len(loader) * 1e6 for seconds in trainer.timings["train_seconds"][1:]]
+    steps: StepGraph = trainer._replay.steps
+    return steps
 
 
 def side_by_side_steps(rung: str, batch: int, device: str, images: int, rounds: int) -> list[float]:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import gpu, gpu_steps
 from benchmarks.gpu_targets import targets_of
 from tests.device.fake import fake_device
+from tests.device.fake_cublas import FakeCublas
 
 TINY = (
     "--rungs 0 --batches 3 --together 0 --seconds 0.01 --rounds 2 --images 9 --no-parity --data digits "
@@ -16,11 +17,26 @@ TINY = (
 ).split()
 
 
+@pytest.fixture
+def device():
+    with fake_device() as ledger:
+        yield ledger
+
+
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
+def printed():
+    return []
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory, printed):
     file = tmp_path_factory.mktemp("gpu") / "gpu.json"
     with pytest.MonkeyPatch.context() as patch, fake_device():
+        patch.setattr("builtins.print", lambda *words, **options: printed.append(" ".join(words)))
+        patch.setattr("benchmarks.gpu_cublas.loaded_library", FakeCublas)
+        patch.setattr("benchmarks.gpu_products.NODES", 2)
         patch.setattr("minidl.experiments.speedrun.FEWEST_IMAGES", 1)
+        patch.setattr("benchmarks.gpu_steps.MEMBERS", 2)
         patch.setattr("benchmarks.gpu_calls.CALLS", 3)
         patch.setattr("benchmarks.gpu_calls.NODES", 5)
         assert gpu.main([*TINY, str(file)], device="fake") == 0
@@ -33,12 +49,17 @@ def test_it_says_that_this_is_no_measurement(record):
 
 
 def test_nothing_failed_and_every_form_of_minidl_was_timed(record):
-    entries = [*record["calls"], *record["steps"], *record["together"], record["speedrun"]]
+    tables = ("calls", "products", "steps", "together")
+    entries = [*(entry for table in tables for entry in record[table]), record["speedrun"]]
     assert [entry["name"] for entry in entries if entry.get("failed")] == []
     timed = {entry["form"] for entry in record["steps"] if "value" in entry}
     assert timed >= {"plain", "fused", "graph"}
     assert all(entry["value"]["median"] > 0 for entry in record["steps"] if "value" in entry)
-    assert record["together"][0]["value"]["median"] > 0
+    ways = {entry["form"]: entry["value"]["median"] for entry in record["together"]}
+    assert list(ways) == ["one after another", "branches of one graph", "side by side"]
+    assert min(ways.values()) > 0
+    # Epochs that record are not among the rounds.
+    assert [len(entry["value"]["rounds"]) for entry in record["together"]] == [2, 2, 2]
     assert record["speedrun"]["value"]["seeds"] == 2
     called = {entry["name"] for entry in record["calls"] if "value" in entry}
     assert called >= {
@@ -56,6 +77,61 @@ def test_what_is_left_out_has_a_reason(record):
     assert missing["ElementwiseKernel"] == "this device has no ElementwiseKernel"
     assert missing["rung 0, batch 3, torch graph"]
     assert record["parity"] == {"outcome": "not run", "left_out": "--no-parity"}
+
+
+def test_cublas_in_a_graph_is_tried_with_every_product(record, printed):
+    *products, verdict = record["products"]
+    # Rung 0 is 784-100-10; the first layer needs no gradient of its inputs.
+    names = [entry["name"].removeprefix("rung 0, batch 3, ") for entry in products]
+    assert names == [
+        "dense 784 to 100, forward (3 x 784)(784 x 100)",
+        "dense 784 to 100, weights (784 x 3)(3 x 100)",
+        "dense 100 to 10, forward (3 x 100)(100 x 10)",
+        "dense 100 to 10, weights (100 x 3)(3 x 10)",
+        "dense 100 to 10, inputs (3 x 10)(10 x 100)",
+    ]
+    for entry in products:
+        assert entry["value"]["bit_equal"] is True
+        assert entry["value"]["cublas"] > 0 and entry["value"]["minidl"] > 0
+    assert verdict == {
+        "name": "cublasSgemm by ctypes in a graph",
+        "unit": "",
+        "predicted": "works, bit-equal to eager",
+        "value": "works, bit-equal to eager",
+    }
+    assert f"{verdict['name']}: {verdict['value']} (predicted works, bit-equal to eager)" in printed
+    line = next(line for line in printed if line.startswith("rung 0, batch 3, dense 784 to 100, forward"))
+    assert "cuBLAS" in line and "minidl" in line and line.endswith(", bit-equal to eager")
+
+
+def test_five_networks_have_a_row_for_each_way_with_its_prediction(device, monkeypatch, tmp_path, capsys):
+    ways = {"sequential_steps": [9.0, 8.0], "branch_steps": [4.0, 5.0], "side_by_side_steps": [3.0, 2.0]}
+    for name, rounds in ways.items():
+        monkeypatch.setattr(gpu_steps, name, lambda *args, rounds=rounds: rounds)
+    benchmark = gpu.Benchmark(gpu._options(["--json", str(tmp_path / "gpu.json")]), "fake")
+    benchmark._together("10")
+    assert capsys.readouterr().out.splitlines() == [
+        "5 networks of rung 10, batch 10, one after another: 8.5 µs per step of all (predicted 440)",
+        "5 networks of rung 10, batch 10, branches of one graph: 4.5 µs per step of all (predicted 150-250)",
+        "5 networks of rung 10, batch 10, side by side: 2.5 µs per step of all (predicted 110-160)",
+    ]
+    assert benchmark.steps == {("10", 10): {"together": 2.5}}
+    assert [entry["predicted"] for entry in benchmark.record["together"]] == ["440", "150-250", "110-160"]
+    # Only the last is what minidl does, and what the target is about.
+    monkeypatch.setattr(gpu_steps, "side_by_side_steps", lambda *args: 1 / 0)
+    benchmark.steps.clear()
+    benchmark._together("10")
+    assert benchmark.steps == {}
+    assert benchmark.record["together"][-1]["left_out"] == "ZeroDivisionError: division by zero"
+
+
+def test_networks_one_after_another_take_the_sum_of_their_times(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        gpu_steps, "graph_steps", lambda *args: seeds.append(args[-1]) or [1.0 + args[-1], 2.0]
+    )
+    assert gpu_steps.sequential_steps("10", 10, "fake", 100, 2) == [1 + 2 + 3 + 4 + 5, 10]
+    assert seeds == [0, 1, 2, 3, 4]
 
 
 def test_targets_are_met_missed_or_not_measured():

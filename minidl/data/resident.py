@@ -28,8 +28,8 @@ class Resident:
     ----------
     loader : Loader
         Or a `minidl.multitask.TaskLoader`. What it augments, other than by a `RandomShift` alone, is gathered
-        and augmented on the CPU and goes up as bytes, batch by batch: those changes need SciPy, or more random
-        numbers than there are pixels.
+        and augmented on the CPU and goes up as bytes, batch by batch: those changes are written for NumPy, or need
+        more random numbers than there are pixels.
     device : str
 
     Attributes

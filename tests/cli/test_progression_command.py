@@ -73,7 +73,7 @@ def test_the_table_is_printed(finished):
     lines = done.stdout.splitlines()
     results = read_json(folder / "results.json")
     (row,) = results["rungs"]
-    assert f"results in {folder}" in lines[0] and "device cpu" in lines[0]
+    assert lines[0] == f"device cpu, 1 network at a time, results in {folder}"
     tables = [number for number, line in enumerate(lines) if line.startswith("Test accuracy in per cent on")]
     assert len(tables) == 2  # the one that grows, and the whole with its intervals
     accuracy = f"{row['runs'][0]['accuracy']:.2f}"

@@ -57,6 +57,7 @@ class FakeArray:
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
     T = property(lambda self: FakeArray(self._host.T))
+    data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))  # as a MemoryPointer of CuPy
 
     @property
     def flags(self) -> SimpleNamespace:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.device.fake_array import SURFACE, FakeArray, check_keywords, elementwise, raw
-from tests.device.fake_stream import Graph, MemoryPool, Stream, current_stream, using_allocator
+from tests.device.fake_stream import Event, Graph, MemoryPool, Stream, current_stream, using_allocator
 from tests.device.ledger import LEDGER, caller
 
 _FREE = ("empty", "empty_like", "broadcast_to", "expand_dims", "moveaxis", "reshape", "transpose", "squeeze")
@@ -237,6 +237,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "lib.stride_tricks.as_strided": _as_strided,
     "lib.stride_tricks.sliding_window_view": _sliding_window_view,
     "cuda.Stream": Stream,
+    "cuda.Event": Event,
     "cuda.Graph": Graph,
     "cuda.MemoryPool": MemoryPool,
     "cuda.using_allocator": using_allocator,

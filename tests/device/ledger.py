@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Ledger:
     capacity, used, held : int
         Bytes of memory, where that is limited: all, those of living arrays, and the most there were of these
         since memory was released.
-    recording : list of callables, or None
+    recording : tests.device.fake_stream.Capture, or None
         The graph that is being recorded: its calls are written down and not carried out.
     """
 
@@ -55,7 +55,7 @@ class Ledger:
         self.launches: Counter[str] = Counter()
         self.names: set[tuple[str, tuple[str, ...]]] = set()
         self.float32_only = False
-        self.recording: list[Callable[[], None]] | None = None
+        self.recording: Any = None
         self.capacity: int | None = None
         self.used = self.held = 0
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from minidl.optimizers import Nesterov
+from minidl.optimizers import SGD, Nesterov
 from tests.device.fake import LEDGER, fake_device
 from tests.device.surface import keywords
+from tests.device.test_device_branches import branched
 from tests.device.test_device_graph import small, trained
 from tests.device.test_device_side_by_side import fit_together, trainer
 
@@ -14,11 +15,16 @@ pytestmark = pytest.mark.cupy
 
 # Methods of objects, which the ledger of the fake device does not see.
 METHODS = {
-    "cuda.Stream": ("begin_capture", "end_capture", "synchronize", "__enter__", "__exit__"),
+    "cuda.Stream": (
+        "begin_capture", "end_capture", "synchronize", "is_capturing", "record", "wait_event", "__enter__", "__exit__",
+    ),
+    "cuda.Event": ("record", "synchronize"),
     "cuda.Graph": ("launch",),
     "cuda.MemoryPool": ("malloc",),
+    "cuda.MemoryPointer": ("ptr",),
+    "ndarray": ("data", "nbytes"),
     "random.Generator": ("random",),
-}
+}  # fmt: skip
 BENCHMARK = ("ElementwiseKernel", "random.default_rng", "cuda.runtime.getDeviceProperties", "cuda.Device")
 
 
@@ -37,6 +43,7 @@ def test_names_and_keywords_of_recorded_trainings_exist(cupy):
     with fake_device():
         trained(small(), Nesterov(0.1), 2)
         fit_together([trainer(seed, device="fake", schedule=None) for seed in range(2)], graph="auto")
+        branched(lambda: SGD(0.1))
         used = sorted(LEDGER.names)
     names = {name for name, _ in used}
     assert names >= {
@@ -60,6 +67,8 @@ def test_methods_exist(cupy):
         if not hasattr(found(cupy, name), method)
     ]
     assert missing == []
+    # An attribute of streams, which come into being with a GPU only.
+    assert "~Stream.ptr (intptr_t)" in str(cupy.cuda.Stream.__base__.__doc__)
     assert all(found(cupy, name) is not None for name in BENCHMARK)
 
 

@@ -10,6 +10,7 @@ from minidl.experiments.ladder import build_model
 from minidl.kernels import products
 from minidl.optimizers import SGD, Adam, Nesterov
 from minidl.training import Callback
+from tests.device import test_device_branches as branches
 from tests.device.test_device_graph import DIGITS, require_equal, small, trained
 from tests.device.test_device_side_by_side import EPOCHS, HELD_OUT, fit_together, trainer
 from tests.device.test_device_side_by_side import require_equal as require_alike
@@ -71,3 +72,10 @@ def test_networks_side_by_side_end_as_alone():
         require_alike(one, other, tolerance=1e-9)
     assert together[0]._replay._together._graph.replays > 0
     assert np.isfinite(to_cpu(next(together[2].model.named_parameters())[1].value)).all()
+
+
+def test_branches_of_one_graph_end_as_networks_alone():
+    there, joined = branches.branched(lambda: Nesterov(0.05), "cuda")
+    for one, other in zip(branches.alone(lambda: Nesterov(0.05), "cuda"), there, strict=True):
+        branches.require_equal(one, other)
+    assert joined.replays > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,25 @@ def test_a_single_network_is_recorded_too(data, tmp_path, monkeypatch, capsys):
         module.Progression(plan("cuda", seeds=1), data(), tmp_path / "one", print).run()
     assert seen[0]._replay.steps.replays > 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("device", "seeds", "rungs", "jobs", "cluster", "company"),
+    [
+        ("cuda", 2, ("0",), 1, None, "up to 2 networks of a rung side by side"),
+        ("cuda", 1, ("0", "3"), 1, None, "1 network at a time"),
+        ("cuda", 1, ("0", "11"), 1, None, "up to 5 networks of a rung side by side"),
+        ("cuda", 9, ("0",), 1, None, "up to 5 networks of a rung side by side"),
+        ("cuda", 9, ("0",), 2, None, "2 networks at a time"),
+        ("cpu", 9, ("0", "11"), 1, None, "1 network at a time"),
+        ("cpu", 9, ("0",), 3, None, "3 networks at a time"),
+        ("cuda", 9, ("0",), 1, "tcp://10.0.0.5:8786", "workers of tcp://10.0.0.5:8786"),
+    ],
+)
+def test_what_is_said_of_how_many_train_at_once(data, tmp_path, device, seeds, rungs, jobs, cluster, company):
+    asked = replace(plan(device, seeds, rungs), jobs=jobs)
+    assert module.Progression(asked, data(), tmp_path / "out", print, cluster).company == company
+    assert not (tmp_path / "out").exists()
 
 
 def test_groups():
