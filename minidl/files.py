@@ -8,10 +8,12 @@ sees the old file or the new one, never a mixture.
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from minidl.errors import CheckpointError
 
 
 @contextmanager
@@ -63,6 +65,51 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_object(path: str | Path, advice: str = "") -> dict[str, Any]:
+    """Return the JSON object in a file that minidl wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    advice : str
+        What to do where the file is damaged: the end of the message.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or holds something else.
+    FileNotFoundError
+        If there is none.
+    """
+    return _checked(path, lambda found: isinstance(found, dict), "object", advice)
+
+
+def read_objects(path: str | Path, advice: str = "") -> list[dict[str, Any]]:
+    """Return the list of JSON objects in a file that minidl wrote, empty if there is no such file.
+
+    Raises
+    ------
+    CheckpointError
+        As `read_object`.
+    """
+
+    def fits(found: Any) -> bool:
+        return isinstance(found, list) and all(isinstance(item, dict) for item in found)
+
+    return _checked(path, fits, "list of objects", advice) if Path(path).exists() else []
+
+
+def _checked(path: str | Path, fits: Callable[[Any], bool], kind: str, advice: str) -> Any:
+    end = f"; {advice}" if advice else ""
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: this file is damaged ({error}){end}") from None
+    if not fits(found):
+        raise CheckpointError(f"{path}: this file is damaged (it holds no {kind}){end}")
+    return found
 
 
 def _umask() -> int:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
+
+import numpy as np
+
+from minidl._version import __version__
+from minidl.parallel import available_cores
 
 
 def processor_name() -> str:
@@ -15,3 +21,15 @@ def processor_name() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return the machine and the versions, for the record of a result."""
+    return {
+        "machine": {
+            "processor": processor_name(),
+            "system": platform.platform(),
+            "cores": available_cores(),
+        },
+        "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
+    }

@@ -11,7 +11,7 @@ from typing import Any
 from minidl.errors import CheckpointError, MinidlError
 from minidl.experiments.records import read_mapping
 from minidl.experiments.training_run import read_config, read_run
-from minidl.files import read_json
+from minidl.files import read_objects
 
 # What may differ between repetitions: the seed and the fold, which repetitions are for, and what changes
 # nothing but where and how fast.
@@ -70,7 +70,7 @@ class FinishedRun:
 
     def test_accuracy(self, weights: str) -> float | None:
         """Return the accuracy in per cent on the test set, or None if it was never taken."""
-        for entry in _read_list(self.folder / "evaluation.json"):
+        for entry in read_objects(self.folder / "evaluation.json", "move it out of the way"):
             same = (entry.get("data"), entry.get("split"), entry.get("weights"))
             if same == (self.data, "test", weights) and entry.get("epoch") in (None, self.epoch(weights)):
                 return float(entry["accuracy"])
@@ -178,15 +178,3 @@ def _flat(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
             yield from _flat(item, key)
         else:
             yield key, item
-
-
-def _read_list(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = read_json(path)
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: this file is damaged ({error}); move it out of the way") from None
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise CheckpointError(f"{path}: this file is damaged (it holds no list); move it out of the way")
-    return found

@@ -10,7 +10,6 @@ The folder it fills::
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minidl._version import __version__
 from minidl.data import DataSet, Split
 from minidl.errors import CheckpointError, ConfigError
 from minidl.experiments.data_digest import data_identity
@@ -34,8 +30,7 @@ from minidl.experiments.runs import Run, is_scored, score_ensemble, score_run, t
 from minidl.experiments.table import table_head, table_row
 from minidl.files import read_json, write_json
 from minidl.jobs import Workers
-from minidl.machine import processor_name
-from minidl.parallel import available_cores
+from minidl.machine import machine_facts
 
 FORMAT = 1
 TOGETHER = 5  # networks at once on a GPU: the members of a vote
@@ -250,6 +245,7 @@ class Progression:
     def _write_results(self, clock: float | None) -> dict[str, Any]:
         if clock is not None:
             self.seconds = self.seconds_before + time.perf_counter() - clock
+        facts = machine_facts()
         results = {
             "format": FORMAT,
             "command": self.plan.command,
@@ -266,12 +262,8 @@ class Progression:
             },
             "seeds": list(range(self.plan.seeds)),
             "jobs": self.plan.jobs,
-            "machine": {
-                "system": platform.platform(),
-                "processor": processor_name(),
-                "cores": str(available_cores()),
-            },
-            "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
+            "machine": {name: str(value) for name, value in facts["machine"].items()},
+            "versions": facts["versions"],
             "device": self.plan.device,
             "started": self.started,
             "seconds": self.seconds,

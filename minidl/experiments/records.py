@@ -40,6 +40,11 @@ def read_progression(folder: Path) -> dict[str, Any]:
     found = results.get("format") if isinstance(results, dict) else None
     if found != 1:
         raise DataError(f"{path}: its format is {found}, expected 1; write it with this version of minidl")
+    rows = results.get("rungs", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "rung" in row for row in rows):
+        raise DataError(
+            f"{path}: this file is damaged (its rungs are no list of rows); run the progression again with --resume"
+        )
     return results
 
 

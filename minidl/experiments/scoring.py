@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl import parallel
 from minidl.data import DataSet, Split, load, resplit
-from minidl.errors import CheckpointError, ConfigError, MinidlError
+from minidl.errors import CheckpointError, ConfigError
 from minidl.evaluation import confusion_matrix, wilson_interval
 from minidl.evaluation.calibration import Calibration
 from minidl.experiments.ladder import INPUT_SHAPE, build_model
@@ -32,7 +32,7 @@ from minidl.experiments.score_facts import (
     ranking_facts,
 )
 from minidl.experiments.training_run import read_config, read_run
-from minidl.files import read_json, write_json
+from minidl.files import read_objects, write_json
 from minidl.losses import SoftmaxCrossEntropy
 from minidl.training.checkpoint import load_weights
 from minidl.training.evaluate import evaluate, predict
@@ -194,9 +194,9 @@ class TrainedRun:
 
     def open_vault(self, what_for: str) -> Split:
         """Return the test images; the opening is on record in ``vault.json`` before anything is done with them."""
-        test = self.data.vault.open(what_for)
         path = self.folder / "vault.json"
-        openings = _list_in(path)
+        openings = read_objects(path, "move it out of the way")
+        test = self.data.vault.open(what_for)
         write_json(path, [*openings, {**self.data.vault.openings[-1], "data": self.data.name}])
         return test
 
@@ -252,17 +252,6 @@ def _scaling(record: dict[str, Any]) -> dict[str, Any]:
 def _keep(path: Path, facts: dict[str, Any]) -> None:
     """Add an evaluation to the file, in place of an earlier one of the same images and weights."""
     same = ("data", "split", "weights")
-    others = [each for each in _list_in(path) if [each.get(k) for k in same] != [facts[k] for k in same]]
+    before = read_objects(path, "move it out of the way")
+    others = [each for each in before if [each.get(k) for k in same] != [facts[k] for k in same]]
     write_json(path, [*others, facts])
-
-
-def _list_in(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    try:
-        found = read_json(path)
-    except ValueError as error:
-        raise MinidlError(f"{path}: this file is damaged ({error}); move it out of the way") from None
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise MinidlError(f"{path}: this file is damaged (it holds no list); move it out of the way")
-    return found

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,10 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minidl import parallel
-from minidl._version import __version__
 from minidl.data import DataSet, Loader, RandomShift, Split
 from minidl.data.resident import Resident
 from minidl.errors import ConfigError
@@ -32,7 +28,7 @@ from minidl.files import write_json
 from minidl.initializers import FanIn, He
 from minidl.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Sequential
 from minidl.losses import SoftmaxCrossEntropy
-from minidl.machine import processor_name
+from minidl.machine import machine_facts
 from minidl.optimizers import Nesterov
 from minidl.random import Seeds
 from minidl.schedules import OneCycle
@@ -229,6 +225,7 @@ def speedrun(
         asked = f"speedrun: accuracy of {seeds} network{'s' if seeds > 1 else ''}"
         scored = data.validation if split == "validation" else data.vault.open(asked)
         rows = [_score(network, scored) for network in networks]
+    facts = machine_facts()
     found = {"split": split, "examples": len(scored), "networks": rows, **_summary(rows)}
     results = {
         "format": FORMAT,
@@ -250,15 +247,8 @@ def speedrun(
         "upload_seconds": upload,
         "seconds": time.perf_counter() - clock,
         "started": started.isoformat(timespec="seconds"),
-        "machine": {
-            "processor": processor_name(),
-            "system": platform.platform(),
-            "cores": parallel.available_cores(),
-            "threads": threads,
-            "device": device,
-            "load_average": load,
-        },
-        "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
+        "machine": {**facts["machine"], "threads": threads, "device": device, "load_average": load},
+        "versions": facts["versions"],
         "vault": data.vault.openings[opened:],
     }
     write_json(folder / "results.json", results)

@@ -22,7 +22,7 @@ from minidl.errors import CheckpointError, ConfigError
 from minidl.experiments.config import Config
 from minidl.experiments.config_file import config_from, to_toml
 from minidl.experiments.parts import Parts, make_parts, training_data
-from minidl.files import atomic_write, read_json
+from minidl.files import atomic_write, read_object
 from minidl.training.callbacks import BestWeights, Callback
 from minidl.training.early_stopping import EarlyStopping
 from minidl.training.trainer import Trainer
@@ -186,13 +186,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
         raise CheckpointError(f"{folder}: there is no run here (no run.json); give the folder of a run")
-    try:
-        found = read_json(path)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: this file is damaged ({error})") from None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: this file is damaged (it holds no table)")
-    return found
+    return read_object(path)
 
 
 def require_new(folder: Path) -> None:

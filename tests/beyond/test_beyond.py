@@ -260,3 +260,41 @@ def test_a_mistake_is_one_line_and_changes_nothing(words, said, tmp_path, monkey
     errors = [line for line in capsys.readouterr().err.splitlines() if "ATTENTION" not in line]
     assert len(errors) == 1 and said in errors[0] and errors[0].startswith("minidl: error: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"accuracy": ', "Expecting value"),
+        ("[]", "it holds no object"),
+        ('{"accuracy": 90}', "best_epoch, epochs"),
+    ],
+)
+def test_a_damaged_score_is_named_with_what_to_do(copy, text, said):
+    path = copy / "seed-1" / "validation.json"
+    path.write_text(text)
+    with pytest.raises(
+        CheckpointError, match=rf"seed-1/validation.json: .*{said}.*; remove it and give the same command"
+    ):
+        train_recipe(TINY, small(), copy, SEEDS, say=lambda line: None)
+    path.unlink()
+    found = train_recipe(TINY, small(), copy, SEEDS, say=lambda line: None)
+    assert [row["seed"] for row in found["networks"]] == list(range(SEEDS))
+
+
+def test_a_damaged_record_of_openings_keeps_the_vault_shut(copy):
+    (copy / "vault.json").write_text("{")
+    data = small()
+    with pytest.raises(
+        CheckpointError, match=r"vault.json: this file is damaged \(.*\); restore it from a copy"
+    ):
+        final_results(copy, data, say=lambda line: None)
+    assert data.vault.openings == [] and not (copy / "final.json").exists()
+
+
+def test_damaged_final_results_are_not_taken_again(copy):
+    (copy / "final.json").write_text("[")
+    data = small()
+    with pytest.raises(CheckpointError, match=r"final.json: this file is damaged .*restore it from a copy"):
+        final_results(copy, data, say=lambda line: None)
+    assert data.vault.openings == []

@@ -15,9 +15,11 @@ from sklearn.metrics import roc_auc_score
 
 from minidl.cli.main import main
 from minidl.data import Vault, load
+from minidl.errors import CheckpointError
 from minidl.experiments.config_file import config_from
 from minidl.experiments.plan import Plan
 from minidl.experiments.progression import Progression
+from minidl.experiments.scoring import TrainedRun
 from minidl.experiments.training_run import prepare
 from minidl.files import read_json
 from minidl.losses import SoftmaxCrossEntropy
@@ -357,3 +359,13 @@ def test_bad_input_is_one_sentence_and_changes_nothing(words, message, run, caps
     *_, line = [line for line in capsys.readouterr().err.splitlines() if "ATTENTION" not in line]
     assert "error: " in line and message in line, line
     assert everything(work) == before
+
+
+def test_a_damaged_record_of_openings_keeps_the_vault_shut(run):
+    data = load("digits")
+    (run / "vault.json").write_text("[1]")
+    with pytest.raises(
+        CheckpointError, match=r"vault.json: this file is damaged \(it holds no list of objects\)"
+    ):
+        TrainedRun(run, data=data).open_vault("a test")
+    assert data.vault.openings == []

@@ -300,9 +300,7 @@ def test_two_ensembles_have_ten_members(data, tmp_path):
 # Side by side --------------------------------------------------------------------------------------------
 
 
-def test_networks_side_by_side_are_the_networks_one_after_another(digits, tmp_path, monkeypatch):
-    # A single job uses all cores for one network, which changes the last bits; here it gets one.
-    monkeypatch.setattr(module, "available_cores", lambda: 1)
+def test_networks_side_by_side_are_the_networks_one_after_another(digits, tmp_path):
     asked = plan("0", "1b")
     apart, _ = run(asked, small(digits), tmp_path / "apart")
     data = small(digits)

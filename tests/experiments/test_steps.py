@@ -187,3 +187,11 @@ def test_the_command(four, capsys, tmp_path):
     assert len(errors) == 2 and all(line.startswith("minidl: error: ") for line in errors)
     with pytest.raises(ConfigError, match=r"alpha must lie"):
         ladder_steps(folder, results, alpha=0.0)
+
+
+@pytest.mark.parametrize("rungs", ["3", '[{"title": "no number"}]', '["0"]'])
+def test_rungs_that_are_no_rows_are_refused(tmp_path, capsys, rungs):
+    (tmp_path / "results.json").write_text(f'{{"format": 1, "rungs": {rungs}}}')
+    assert main(["steps", str(tmp_path)]) == 2
+    assert "results.json: this file is damaged (its rungs are no list of rows)" in capsys.readouterr().err
+    assert not (tmp_path / "steps.json").exists()

@@ -152,18 +152,15 @@ def warp(
         Shape and dtype of `images`.
     """
     require_batch("RandomAffine", images)
-    count, _, height, width = images.shape
-    rows, columns = origins(matrices, shifts, height, width)
-    flat = count, height * width
-    return sample(images, rows.reshape(flat), columns.reshape(flat), fill, value)
+    return sample(images, *origins(matrices, shifts, *images.shape[2:]), fill, value)
 
 
 def origins(
-    matrices: np.ndarray, shifts: np.ndarray, height: int, width: int
+    matrices: np.ndarray, shifts: np.ndarray, height: int, width: int, field: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and the columns where the pixels of a warped image come from.
 
-    The pixel at x' comes from ``x = A^-1 (x' - c - t) + c``, the letters as in `warp`.
+    The pixel at x' comes from ``x = A^-1 (x' + u(x') - c - t) + c``, the letters as in `warp`, u being `field`.
 
     Parameters
     ----------
@@ -171,11 +168,13 @@ def origins(
         Shapes (n, 2, 2) and (n, 2), as for `warp`.
     height, width : int
         Of the images, in pixels.
+    field : numpy.ndarray, optional
+        Displacements of the pixels by (rows, columns), shape (n, 2, H, W); zero if not given.
 
     Returns
     -------
     rows, columns : numpy.ndarray
-        Shape (n, H, W), float64.
+        Shape (n, H W), float64.
     """
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
     inverse = np.linalg.inv(matrices)
@@ -184,5 +183,7 @@ def origins(
     # Each of the two is a sum of something that depends on the row and something that depends on the column.
     down = inverse[:, :, :1] * rows[:, np.newaxis] + middle[:, np.newaxis]
     across = inverse[:, :, 1:] * columns[:, np.newaxis]
-    places = down[:, :, :, np.newaxis] + across[:, :, np.newaxis, :]
+    places = (down[:, :, :, np.newaxis] + across[:, :, np.newaxis, :]).reshape(-1, 2, height * width)
+    if field is not None:
+        places += inverse @ field.reshape(places.shape)
     return places[:, 0], places[:, 1]

@@ -56,10 +56,7 @@ class Distort(Augmentation):
         count, _, height, width = images.shape
         matrices, shifts = self.affine.draw(count, generator)
         field = self.elastic.draw(count, height, width, generator)
-        rows, columns = origins(matrices, shifts, height, width)
-        flat = count, height * width
-        moved = np.linalg.inv(matrices) @ field.reshape(count, 2, height * width)
-        rows, columns = rows.reshape(flat) + moved[:, 0], columns.reshape(flat) + moved[:, 1]
+        rows, columns = origins(matrices, shifts, height, width, field)
         return sample(images, rows, columns, self.affine.fill, self.affine.value)
 
 

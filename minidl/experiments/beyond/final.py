@@ -20,7 +20,6 @@ from minidl.experiments.beyond.training import (
     FORMAT,
     done_networks,
     keep_probabilities,
-    machine_facts,
     probabilities_of,
     read_probabilities,
     read_recipe,
@@ -30,7 +29,10 @@ from minidl.experiments.beyond.training import (
 from minidl.experiments.data_digest import data_identity
 from minidl.experiments.folder_lock import locked
 from minidl.experiments.scoring import TrainedRun
-from minidl.files import read_json, write_json
+from minidl.files import read_object, read_objects, write_json
+from minidl.machine import machine_facts
+
+KEPT = "restore it from a copy: it is the record that the test set was opened for this recipe"
 
 
 def final_results(folder: Path, data: DataSet, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -60,14 +62,14 @@ def final_results(folder: Path, data: DataSet, say: Callable[[str], None] = prin
     with locked(folder / ".lock", f"minidl beyond final {recipe['name']}"):
         if (folder / "final.json").exists():
             say(f"{folder}: the final results were taken before; the vault stays shut")
-            return read_json(folder / "final.json")
+            return read_object(folder / "final.json", KEPT)
         networks = _ready(folder, recipe, data)
         # Everything that can go wrong with files has gone wrong by now.
+        openings = read_objects(folder / "vault.json", KEPT)
         trained = [TrainedRun(path, data=data) for path in networks]
         test = data.vault.open(
             f"minidl beyond final {recipe['name']}: {len(networks)} networks and their votes"
         )
-        openings = _openings(folder)
         openings.append({**data.vault.openings[-1], "data": data.name})
         write_json(folder / "vault.json", openings)
         shares = []
@@ -117,11 +119,6 @@ def _ready(folder: Path, recipe: dict[str, Any], data: DataSet) -> list[Path]:
             "test set is opened once and later networks would be left out"
         )
     return networks
-
-
-def _openings(folder: Path) -> list[dict[str, str]]:
-    path = folder / "vault.json"
-    return read_json(path) if path.exists() else []
 
 
 def _versions(data: DataSet, labels: np.ndarray) -> list[LabelVersion]:

@@ -11,7 +11,6 @@ The folder it fills::
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from minidl import parallel
-from minidl._version import __version__
 from minidl.data import DataSet, load, load_or_digits, resplit
 from minidl.errors import CheckpointError, ConfigError
 from minidl.evaluation.ensemble import soft_vote
@@ -35,9 +33,9 @@ from minidl.experiments.score_facts import class_probabilities
 from minidl.experiments.scoring import TrainedRun
 from minidl.experiments.search_trial import sealed
 from minidl.experiments.training_run import prepare, stored
-from minidl.files import atomic_write, read_json, write_json
+from minidl.files import atomic_write, read_json, read_object, write_json
 from minidl.jobs import Workers
-from minidl.machine import processor_name
+from minidl.machine import machine_facts
 from minidl.training.checkpoint import read_safetensors, safetensors_numpy
 from minidl.training.evaluate import predict
 from minidl.training.run_folder import RunFolder
@@ -132,7 +130,7 @@ def train_recipe(
             )
         for seed, path in enumerate(names):
             if (path / "validation.json").exists():
-                say(_line(seed, read_json(path / "validation.json")))
+                say(_line(seed, read_validation(path)))
         with epoch_bar([Path(task.folder) for task in waiting], len(waiting) * config.training.epochs):
             for index, found in workers.run(train_network, waiting):
                 say(_line(waiting[index].seed, found))
@@ -151,7 +149,7 @@ def train_network(task: Task, config: Config, data: DataSet) -> dict[str, Any]:
     folder = Path(task.folder)
     with locked(folder.parent / ".locks" / folder.name):
         if (folder / "validation.json").exists():  # by a worker that was thought dead
-            return read_json(folder / "validation.json")
+            return read_validation(folder)
         there = RunFolder(folder)
         run = prepare(config.with_values(training__seed=task.seed), data=data, resume=there.last.exists())
         trainer = run.fit(folder, resume=there.holds_run(), progress=False)
@@ -201,6 +199,26 @@ def done_networks(folder: Path) -> list[Path]:
     """Return the folders of the networks that are trained, by their seeds."""
     found = [path.parent for path in folder.glob("seed-*/validation.json")]
     return sorted(found, key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def read_validation(folder: Path) -> dict[str, Any]:
+    """Return the ``validation.json`` of a network that is done.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged.
+    """
+    found = read_object(
+        folder / "validation.json", "remove it and give the same command: the network is scored again"
+    )
+    missing = [name for name in ("accuracy", "best_epoch", "epochs", "seconds") if name not in found]
+    if missing:
+        raise CheckpointError(
+            f"{folder / 'validation.json'}: {', '.join(missing)} is missing in this file; remove it and give the same "
+            "command: the network is scored again"
+        )
+    return found
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
@@ -263,22 +281,10 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def machine_facts() -> dict[str, Any]:
-    """Return the machine and the versions, for the record."""
-    return {
-        "machine": {
-            "processor": processor_name(),
-            "system": platform.platform(),
-            "cores": parallel.available_cores(),
-        },
-        "versions": {"minidl": __version__, "numpy": np.__version__, "python": platform.python_version()},
-    }
-
-
 def write_validation(folder: Path, recipe: BeyondRecipe, data: DataSet) -> dict[str, Any]:
     """Write ``validation.json`` from the networks that are done; return it."""
     networks = done_networks(folder)
-    rows = [read_json(path / "validation.json") for path in networks]
+    rows = [read_validation(path) for path in networks]
     labels = data.validation.labels
     found: dict[str, Any] = {
         "format": FORMAT,

@@ -124,6 +124,23 @@ extern "C" __global__ void activation_gradient(
 )
 
 
+def _gradient_matrix(
+    y: np.ndarray | None,
+    dy: np.ndarray,
+    dx: np.ndarray | None,
+    shape: tuple[int, int],
+    kind: int,
+    parameter: float,
+) -> np.ndarray:
+    """Return ``dy f'`` as a matrix, and put it into dx where there is one; without y, dy itself."""
+    d = dy.reshape(shape)
+    if y is not None:
+        d = d * slope(kind, parameter, y.reshape(shape))
+    if dx is not None:
+        dx.reshape(shape)[...] = d
+    return d
+
+
 def _sum_rows(
     y: np.ndarray | None,
     dy: np.ndarray,
@@ -135,11 +152,7 @@ def _sum_rows(
     parameter: float,
 ) -> None:
     """``dx = dy f'``; ``sums = dx summed along each row``. Without y, dx = dy, and it need not be kept."""
-    d = dy.reshape(rows, columns)
-    if y is not None:
-        d = d * slope(kind, parameter, y.reshape(rows, columns))
-    if dx is not None:
-        dx.reshape(rows, columns)[...] = d
+    d = _gradient_matrix(y, dy, dx, (rows, columns), kind, parameter)
     sums.reshape(rows)[...] = d.sum(axis=1)
 
 
@@ -183,11 +196,7 @@ def _sum_columns(
     parameter: float,
 ) -> None:
     """``dx = dy f'``; ``sums = dx summed along each column``. Without y, dx = dy, and it need not be kept."""
-    d = dy.reshape(rows, columns)
-    if y is not None:
-        d = d * slope(kind, parameter, y.reshape(rows, columns))
-    if dx is not None:
-        dx.reshape(rows, columns)[...] = d
+    d = _gradient_matrix(y, dy, dx, (rows, columns), kind, parameter)
     sums.reshape(columns)[...] = d.sum(axis=0)
 
 
