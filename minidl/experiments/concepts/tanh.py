@@ -8,7 +8,7 @@ and for fewer epochs. The book says that tanh trains a little faster and ends ne
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ def run(data: DataSet, out: Path, *, seed: int = 0, plan: Plan | None = None) ->
     from minidl.plots.concepts.tanh import tanh_plot
 
     plan = plan or Plan()
+    plan = replace(plan, images=min(plan.images, len(data.train)))
     with threads(1):
         accuracy = measure(data, plan, seed=seed)
     facts: dict[str, Any] = {"data": data.title, "seed": seed, "plan": asdict(plan), "accuracy": accuracy}

@@ -65,10 +65,14 @@ def stopping_plot(
     style_axes(above, y="validation cost", title="Cost")
     style_axes(below, x="epoch", y="validation accuracy, %", title="Accuracy")
     last = max(len(pair[0]) for pair in curves.values())
-    for axes, moment, text in ((above, moments[0], "lowest"), (below, moments[1], "near its best")):
+    # Where the curves are not: high where a cost has fallen, low where an accuracy has risen.
+    for axes, moment, text, place in (
+        (above, moments[0], "lowest", 0.5),
+        (below, moments[1], "near its best", 0.06),
+    ):
         axes.axvline(moment, color=MUTED, linewidth=1.0, linestyle=":")
         left = moment > 0.85 * last
-        axes.annotate(f"{text}: epoch {moment}", (moment, 0.06), xycoords=("data", "axes fraction"),
+        axes.annotate(f"{text}: epoch {moment}", (moment, place), xycoords=("data", "axes fraction"),
                       xytext=(-4 if left else 4, 0), textcoords="offset points", fontsize=TICK_SIZE, color=INK,
                       ha="right" if left else "left")  # fmt: skip
     # The first epochs would squeeze everything after them.
