@@ -28,6 +28,6 @@ def titled_figure(width: float, height: float, title: str) -> Figure:
     """Return an empty figure with a heading over all its panels, in several lines if it is long."""
     figure = new_figure(width, height)
     if title:
-        lines = textwrap.fill(title, int(width * LETTERS_PER_INCH))
+        lines = textwrap.fill(title, int(width * LETTERS_PER_INCH), break_on_hyphens=False)
         figure.suptitle(lines, fontsize=TITLE_SIZE + 0.5, color=INK, fontweight="bold", x=0.01, ha="left")
     return figure
