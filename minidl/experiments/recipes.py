@@ -17,23 +17,28 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from minidl.errors import ConfigError
+from minidl.experiments.vocabulary import augmentations
+from minidl.expressions import build
 
 if TYPE_CHECKING:
+    from minidl.data.loader import Augment
     from minidl.experiments.ladder import Rung
 
 PRESETS = ("quick", "express", "lecture", "corrected")
 # What "corrected" mends in "lecture".
 CORRECTIONS = {"init": "fan-in", "shuffle": "epoch", "dropout_masks": "independent"}
 NIELSEN_DROPOUT_SEED = 985772  # numpy.random.RandomState(0).randint(999999), as network3.py draws it
-# Peaks of the one-cycle schedule with Nesterov 0.9 in the presets quick and express. A sigmoid's slope is at
-# most a quarter, so its networks stand, and need, far larger steps.
+# Peaks of the one-cycle schedule with Nesterov 0.9. A sigmoid's slope is at most a quarter, so its networks stand,
+# and need, far larger steps.
 PEAK_RATES = {"sigmoid": 1.0, "tanh": 0.05, "relu": 0.05}
+SHIFT = "RandomShift(1)"
+AFFINE = "RandomAffine(rotation=10, scale=0.1, shift=2)"
+ELASTIC = "Distort(RandomAffine(rotation=10, scale=0.1, shift=1.5), Elastic(sigma=5, pixels=0.6))"
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "nesterov"),
     "schedule": ("constant", "one-cycle"),
     "init": ("nielsen", "fan-in"),
     "shuffle": ("never", "once", "epoch"),
-    "augment": ("none", "expand", "shift", "affine"),
     "l2_scaling": ("network3", "book"),
     "dropout_scaling": ("train", "test"),
     "dropout_masks": ("independent", "shared"),
@@ -67,9 +72,9 @@ class Recipe:
         ``sqrt(1 / n_in)`` (``sqrt(2 / n_in)`` for ReLU), biases zero.
     shuffle : {"never", "once", "epoch"}
         network3 walks the same batches in every epoch; its expanded file was shuffled once.
-    augment : {"none", "expand", "shift", "affine"}
-        For the rungs on expanded data: the 250,000 images; a random shift by up to a pixel, or a random
-        rotation (10 degrees), scaling (10 %) and shift (2 pixels), new in each epoch.
+    augment : str
+        For the rungs on expanded data: "expand" for the 250,000 images, an augmentation that draws anew in each
+        epoch, such as "RandomShift(1)" (`minidl.data.augment`), or "none".
     dropout : tuple of float
         Chance of dropping each input of the two hidden layers and of the output layer, in the rungs with dropout.
     dropout_scaling : {"train", "test"}
@@ -106,10 +111,21 @@ class Recipe:
             value = getattr(self, option)
             if value not in choices:
                 raise ConfigError(f"{option} must be one of {', '.join(choices)}, got {value!r}")
+        self.augmentation()
         if self.epochs < 1 or self.batch_size < 1:
             raise ConfigError(
                 f"epochs and batch_size must be at least 1, got {self.epochs} and {self.batch_size}"
             )
+
+    def augmentation(self) -> Augment | None:
+        """Return what changes the images of every batch, or None.
+
+        Raises
+        ------
+        ConfigError
+            If `augment` names none.
+        """
+        return None if self.augment in ("none", "expand") else build(self.augment, augmentations(), "augment")
 
 
 def recipe_for(rung: Rung, preset: str, images: int = 50_000, **changes: Any) -> Recipe:
@@ -172,22 +188,31 @@ def _quick(rung: Rung, images: int) -> Recipe:
         optimizer="nesterov",
         lr=PEAK_RATES[rung.activation],
         schedule="one-cycle",
-        augment="shift" if rung.expanded else "none",
+        augment=SHIFT if rung.expanded else "none",
         dropout=(0.0, 0.2, 0.2),
     )
 
 
 def _express(rung: Rung, images: int) -> Recipe:
-    return Recipe(
-        epochs=_epochs(20, images),
+    # Every number was chosen on validation images, rung by rung: docs/express.md.
+    recipe = Recipe(
+        epochs=_epochs(8 if rung.expanded else 12, images),
         batch_size=128,
         optimizer="nesterov",
-        lr=PEAK_RATES[rung.activation],
+        lr=0.1,
         schedule="one-cycle",
-        l2=0.02,
-        augment="affine" if rung.expanded else "none",
-        dropout=(0.1, 0.3, 0.3),
+        l2=0.1,
+        augment=AFFINE if rung.expanded else "none",
+        dropout=(0.0, 0.0, 0.0),
+        report="last",  # the rate has come down to zero there, and no epoch need be picked
+        vote_weights="last",
     )
+    if rung.dropout:
+        return replace(recipe, epochs=_epochs(20, images), lr=0.05, augment=ELASTIC, dropout=(0.1, 0.3, 0.3))
+    if rung.activation != "relu":
+        passes = 12 if rung.convolutions else 20
+        return replace(recipe, epochs=_epochs(passes, images), lr=PEAK_RATES[rung.activation], l2=0.02)
+    return recipe
 
 
 def _epochs(passes: float, images: int) -> int:

@@ -10,8 +10,7 @@ import numpy as np
 
 from minidl import parallel
 from minidl.backend import choose_device
-from minidl.data import ExpandedShifts, Loader, RandomAffine, RandomShift, Split
-from minidl.data.loader import Augment
+from minidl.data import ExpandedShifts, Loader, Split
 from minidl.data.resident import on_device
 from minidl.experiments.ladder import INPUT_SHAPE, build_model, find_rung
 from minidl.experiments.recipes import Recipe
@@ -160,27 +159,20 @@ def is_scored(folder: Path, split: str = "test") -> bool:
     return (folder / f"{split}.json").exists()
 
 
-def _augment(run: Run) -> str:
-    return run.recipe.augment if find_rung(run.rung).expanded else "none"
-
-
 def _images(run: Run, train: Split) -> Any:
-    return ExpandedShifts(train.images) if _augment(run) == "expand" else train.images
+    expanded = find_rung(run.rung).expanded and run.recipe.augment == "expand"
+    return ExpandedShifts(train.images) if expanded else train.images
 
 
 def _loader(run: Run, train: Split, images: Any, seeds: Seeds) -> Loader:
     recipe = run.recipe
-    on_the_fly: dict[str, Augment] = {
-        "shift": RandomShift(1),
-        "affine": RandomAffine(rotation=10, scale=0.1, shift=2),
-    }
     return Loader(
         images,
         train.labels,
         recipe.batch_size,
         shuffle=recipe.shuffle,
         seeds=seeds.child("loader"),
-        augment=on_the_fly.get(_augment(run)),
+        augment=recipe.augmentation() if find_rung(run.rung).expanded else None,
     )
 
 

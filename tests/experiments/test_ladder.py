@@ -342,8 +342,8 @@ def test_how_the_lecture_reports_and_votes():
         ({"optimizer": "nesterov"}, lambda trainer: type(trainer.optimizer), SGD, Nesterov),
         ({"lr": 0.5}, lambda trainer: trainer.optimizer.lr, 0.03, 0.5),
         ({"schedule": "one-cycle"}, lambda trainer: type(trainer.schedule), type(None), OneCycle),
-        ({"augment": "shift"}, lambda trainer: type(trainer.asked[0].augment), type(None), RandomShift),
-        ({"augment": "affine"}, lambda trainer: type(trainer.asked[0].augment), type(None), RandomAffine),
+        ({"augment": "RandomShift(1)"}, lambda trainer: type(trainer.asked[0].augment), type(None), RandomShift),
+        ({"augment": "RandomAffine(5)"}, lambda trainer: type(trainer.asked[0].augment), type(None), RandomAffine),
         ({"augment": "none"}, lambda trainer: type(trainer.asked[0].images), ExpandedShifts, np.ndarray),
         (
             {"shuffle": "never"},
@@ -364,9 +364,10 @@ def test_a_change_of_the_recipe_reaches_the_training(training, change, look, bef
     assert look(training("4", **change)) == after
 
 
-def test_the_peak_and_the_momentum_of_one_cycle(training):
-    trainer = training("3", preset="express")
-    assert max(trainer.schedule(step / 1000) for step in range(1000)) == pytest.approx(0.05)
+@pytest.mark.parametrize(("rung", "peak"), [("1", 1.0), ("2b", 0.05), ("3", 0.1), ("9", 0.1), ("10", 0.05)])
+def test_the_peak_and_the_momentum_of_one_cycle(training, rung, peak):
+    trainer = training(rung, preset="express")
+    assert max(trainer.schedule(step / 1000) for step in range(1000)) == pytest.approx(peak)
     assert {trainer.schedule.momentum(step / 10) for step in range(10)} == {0.9}
     assert trainer.optimizer.momentum == 0.9
 
@@ -454,6 +455,11 @@ def test_a_choice_that_does_not_exist(option):
     assert option in {field.name for field in fields(Recipe)}
     with pytest.raises(ConfigError, match=f"{option} must be one of .*'sideways'"):
         recipe_for(find_rung("0"), "quick", **{option: "sideways"})
+
+
+def test_an_augmentation_that_does_not_exist():
+    with pytest.raises(ConfigError, match="augment: there is no 'RandomShirt'; did you mean 'RandomShift'"):
+        recipe_for(find_rung("4"), "quick", augment="RandomShirt(1)")
 
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"epochs": -1}])

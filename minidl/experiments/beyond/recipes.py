@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from minidl.errors import ConfigError
 from minidl.experiments.config import Config, DataConfig, ModelConfig, TrainingConfig
+from minidl.experiments.recipes import AFFINE
 
 # Of the rate and of the images: the settings that several recipes share.
-AFFINE = "RandomAffine(rotation=10, scale=0.1, shift=2)"
 # 0.7 pixels is a light distortion: about half of Simard's.
 ELASTIC = f"Distort({AFFINE}, Elastic(sigma=5.0, pixels=0.7))"
 ONE_CYCLE = "OneCycle(0.05, min_momentum=0.9, max_momentum=0.9)"
