@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,38 +79,35 @@ class Sequential(_Container):
         # What is run: the layers, some of them fused.
         self._steps = fuse(self.layers) if self.fused else list(self.layers)
         self._learning = [index for index, step in enumerate(self._steps) if any(step.named_parameters())]
-        # The steps up to the first dense layer may run on several threads, if a convolution is among them.
-        trunk = next((i for i, step in enumerate(self._steps) if not step.per_example), len(self._steps))
-        convolves = any(isinstance(step, Conv2D | ConvMaxPool) for step in self._steps[:trunk])
-        self._trunk = trunk if convolves and self.fused else 0
-        self._shards: Shards | None = None
+        self._sharded = _convolving_runs(self._steps) if self.fused else []
+        self._team_size = 1
+        self._pieces: list[tuple[int, Any]] = []
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self._check_input(x)
-        shards = self._shards_for(x)
-        self._cache = (shards,)
-        if shards is not None:
-            x = shards.forward(x, train)
-        for step in self._steps[self._trunk if shards is not None else 0 :]:
-            x = step.forward(x, train)
+        pieces = self._pieces_for(x)
+        self._cache = (pieces,)
+        for _, piece in pieces:
+            x = piece.forward(x, train)
         return x
 
     def backward(self, dy: Array) -> Array:
-        (shards,) = self._saved(dy)
-        for step in reversed(self._steps[self._trunk if shards is not None else 0 :]):
-            dy = step.backward(dy)
-        return dy if shards is None else shards.backward(dy)
+        (pieces,) = self._saved(dy)
+        for _, piece in reversed(pieces):
+            dy = piece.backward(dy)
+        return dy
 
     def backward_parameters(self, dy: Array) -> None:
-        (shards,) = self._saved(dy)
+        (pieces,) = self._saved(dy)
         lowest = self._lowest_trained()
-        sharded = shards is not None and lowest < self._trunk
-        for step in reversed(self._steps[self._trunk if sharded else lowest + 1 :]):
-            dy = step.backward(dy)
-        if sharded:
-            shards.backward_parameters(dy, lowest)
-        elif lowest < len(self._steps):
-            self._steps[lowest].backward_parameters(dy)
+        for start, piece in reversed(pieces):
+            if start > lowest:
+                dy = piece.backward(dy)
+            elif isinstance(piece, Shards):
+                if lowest < start + len(piece.layers):
+                    piece.backward_parameters(dy, lowest - start)
+            elif start == lowest:
+                piece.backward_parameters(dy)
 
     def _lowest_trained(self) -> int:
         """Return the first step that learns. No step below it asks for a gradient, so backward may stop there."""
@@ -118,14 +116,31 @@ class Sequential(_Container):
                 return index
         return len(self._steps)
 
-    def _shards_for(self, x: Array) -> Shards | None:
-        """Return the copies of the first steps to use for this batch; None to use the steps themselves."""
+    def _pieces_for(self, x: Array) -> list[tuple[int, Any]]:
+        """Return what to run for this batch: steps, or copies of several of them on threads; each with its place."""
         team = parallel.team()
-        if self._trunk == 0 or team is None or not splittable(x, team.size):
-            return None
-        if self._shards is None or self._shards.count != team.size:
-            self._shards = Shards(self._steps[: self._trunk], team.size)
-        return self._shards
+        if not self._sharded or team is None or not splittable(x, team.size):
+            return list(enumerate(self._steps))
+        if self._team_size != team.size:
+            self._team_size, self._pieces = team.size, []
+            end = 0
+            for run in self._sharded:
+                self._pieces += enumerate(self._steps[end : run.start], start=end)
+                self._pieces.append((run.start, Shards(self._steps[run], team.size)))
+                end = run.stop
+            self._pieces += enumerate(self._steps[end:], start=end)
+        return self._pieces
+
+
+def _convolving_runs(steps: Sequence[Layer]) -> list[slice]:
+    """Return the runs of steps that treat every example on its own and have a convolution among them."""
+    runs, start = [], 0
+    for alike, group in itertools.groupby(steps, key=lambda step: step.per_example):
+        run = list(group)
+        if alike and any(isinstance(step, Conv2D | ConvMaxPool) for step in run):
+            runs.append(slice(start, start + len(run)))
+        start += len(run)
+    return runs
 
 
 class Residual(_Container):

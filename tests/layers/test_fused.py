@@ -5,7 +5,9 @@ import pytest
 
 from minidl import layers as L
 from minidl import parallel
+from minidl.layers import shards
 from minidl.layers.fused import ConvMaxPool, fuse
+from minidl.layers.shards import Shards
 
 CASES = {
     "5x5 and 2x2, as in the lecture": ([L.Conv2D(3, 5), L.MaxPool2D(2)], (1, 12, 12)),
@@ -84,9 +86,28 @@ def test_many_channels_are_not_fused_because_it_does_not_pay():
     assert fuse(model.layers) == model.layers
 
 
-def test_a_network_learns_the_same_weights_on_two_threads():
+THREADED = {
+    "one run": (lambda: [L.Conv2D(4, 5), L.MaxPool2D(2), L.ReLU(), L.Flatten(), L.Dense(3)], 1),
+    "normalised": (
+        lambda: [L.BatchNorm(), L.Conv2D(4, 3), L.BatchNorm(), L.ReLU(), L.Conv2D(3, 3), L.ReLU(), L.BatchNorm(),
+                 L.MaxPool2D(2), L.Dropout(0.2), L.Flatten(), L.Dense(3)],
+        2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", THREADED)
+def test_a_network_learns_the_same_weights_on_two_threads(kind, monkeypatch):
+    layers, runs = THREADED[kind]
+    used = []
+    forward = Shards.forward
+    monkeypatch.setattr(
+        Shards, "forward", lambda self, x, train: (used.append(self), forward(self, x, train))[1]
+    )
+    monkeypatch.setattr(shards, "SMALLEST_SHARD", 20)
+
     def trained(count):
-        model = L.Sequential([L.Conv2D(4, 5), L.MaxPool2D(2), L.ReLU(), L.Flatten(), L.Dense(3)])
+        model = L.Sequential(layers())
         model.build((1, 12, 12), rng=0, dtype=np.float64)
         rng = np.random.default_rng(2)
         with parallel.threads(count):
@@ -97,6 +118,9 @@ def test_a_network_learns_the_same_weights_on_two_threads():
                     parameter.value -= 0.01 * parameter.grad
         return model.state_dict()
 
-    one, two = trained(1), trained(2)
+    one = trained(1)
+    assert not used
+    two = trained(2)
+    assert len(used) == 5 * runs and len(set(map(id, used))) == runs
     for name, value in one.items():
         np.testing.assert_allclose(two[name], value, rtol=1e-10, atol=1e-12)
