@@ -158,11 +158,15 @@ def count_correct(outputs: Array, targets: Array) -> Any:
     -------
     int, or 0-d array on another device, or None
         For outputs with further axes (one class per pixel) the mean over these of the count. None
-        if the targets are no classes: one output column, several heads, or shapes that do not fit.
+        if the targets are no classes: one output column, several heads, shapes that do not fit, or numbers
+        that are no shares of one whole, as in a regression with several targets (looked at on the CPU alone:
+        on a GPU it would make the host wait).
     """
     if isinstance(outputs, tuple) or outputs.ndim < 2 or outputs.shape[1] < 2:
         return None
     if targets.ndim == outputs.ndim:
+        if isinstance(targets, np.ndarray) and not _shares(targets):
+            return None
         targets = targets.argmax(axis=1)
     elif targets.dtype.kind not in "iu":
         return None
@@ -172,6 +176,11 @@ def count_correct(outputs: Array, targets: Array) -> Any:
     if guesses.ndim == 1:
         return namespace(outputs).count_nonzero(guesses == targets)
     return (guesses == targets).mean(axis=tuple(range(1, guesses.ndim))).sum()
+
+
+def _shares(targets: np.ndarray) -> bool:
+    """Return whether the numbers of every example, (N, K, ...), are shares of one whole."""
+    return bool((targets >= 0).all() and (abs(targets.sum(axis=1, dtype=np.float64) - 1) < 1e-3).all())
 
 
 def main_task(loss: Any, outputs: Any, targets: Any) -> tuple[Any, Any]:

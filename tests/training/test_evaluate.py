@@ -74,6 +74,10 @@ def test_counting_correct_answers():
     outputs = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])  # guesses 1, 0, 1
     assert count_correct(outputs, np.array([1, 1, 1])) == 2
     assert count_correct(outputs, np.array([[0, 1], [1, 0], [1, 0]])) == 2  # one-hot 1, 0, 0
+    assert count_correct(outputs, np.array([[0.4, 0.6], [0.5, 0.5], [1, 0]])) == 2  # shares: 1, 0, 0
+    assert count_correct(outputs, np.array([[0.0, 2.0], [1, 0], [1, 0]])) is None  # a regression
+    assert count_correct(outputs, np.array([[-1.0, 2.0], [1, 0], [1, 0]])) is None
+    assert count_correct(outputs, np.array([[1, 1], [1, 0], [1, 0]])) is None  # several labels at once
     assert count_correct(outputs, np.array([0.1, 0.2, 0.3])) is None  # no classes
     assert count_correct(outputs[:, :1], np.array([[0], [1], [0]])) is None  # one column
     assert count_correct((outputs, outputs), np.array([1, 1, 1])) is None  # two heads
