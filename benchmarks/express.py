@@ -112,7 +112,8 @@ def train(candidate: Candidate, training: Split, validation: Split) -> dict[str,
 
 def run(path: Path, jobs: int) -> None:
     """Train what is not in the file yet, and add each row when it is there."""
-    found = read_trials(path) if path.exists() else {"format": FORMAT, "trials": []}
+    empty: dict[str, Any] = {"format": FORMAT, "trials": []}
+    found = read_trials(path) if path.exists() else empty
     done = [_candidate(row) for row in found["trials"]]
     waiting = [candidate for candidate in CANDIDATES if candidate not in done]
     print(f"{len(done)} of {len(done) + len(waiting)} candidates are trained")

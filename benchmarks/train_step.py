@@ -12,6 +12,7 @@ import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,13 @@ import numpy as np
 from benchmarks import machine, models
 from benchmarks.contest import BLAS, Contestant, in_turn, numbers, words
 from minidl.files import write_json
+from minidl.kernels import products
+from minidl.layers import Conv2D, Dense
 from minidl.parallel import available_cores
 
 BATCHES_IN_TURN = 8
 DEZERO = "DeZero"
+PRODUCTS = "products"
 
 
 def minidl_step(rung: str, batches: list) -> Callable[[int], Any]:
@@ -73,6 +77,38 @@ def dezero_step(rung: str, batches: list) -> Callable[[int], Any]:
     return step
 
 
+def products_step(rung: str, batches: list) -> Callable[[int], Any] | None:
+    """Return the matrix products of a training step and nothing else; None with convolutions.
+
+    A convolution can be computed by many products; a dense layer has three, ``x W``, ``x^T dy`` and, above the
+    first, ``dy W^T``, each in the form that is fastest here. No step built on this BLAS takes less time.
+    """
+    model = models.minidl_model(rung)
+    layers = [layer for _, layer in model.named_layers() if isinstance(layer, Dense)]
+    if any(isinstance(layer, Conv2D) for _, layer in model.named_layers()):
+        return None
+    rng = np.random.default_rng(0)
+    calls: list[Callable[[], Any]] = []
+    for layer in layers:
+        weight, batch = layer.parameters["weight"].value, len(batches[0][0])
+        x, dy = (rng.standard_normal((batch, size), dtype=np.float32) for size in weight.shape)
+        calls.append(partial(products.dense_forward, x, weight, out=np.empty_like(dy)))
+        calls.append(partial(products.dense_backward_weight, x, dy, out=np.empty_like(weight)))
+        if layer is not layers[0]:
+            out = (
+                np.empty(x.shape[::-1], np.float32).T
+                if products.better_turned(dy, weight)
+                else np.empty_like(x)
+            )
+            calls.append(partial(products.dense_backward_input, dy, weight, out=out))
+
+    def step(number: int) -> Any:
+        results = [call() for call in calls]
+        return results[0][0, 0]
+
+    return step
+
+
 def contestants(
     rung: str, batch: int, thread_counts: Sequence[int], variants: Sequence[str], dezero: bool = False
 ) -> list[Contestant]:
@@ -87,6 +123,13 @@ def contestants(
         for count in thread_counts
         for variant in (["", BLAS] if count > 1 else [""])
     ]
+    alone = products_step(rung, batches)
+    if alone is not None:
+        entries += [
+            Contestant(PRODUCTS, variant, count, alone)
+            for count in thread_counts
+            for variant in (["", BLAS] if count > 1 else [""])
+        ]
     entries += [
         Contestant("PyTorch", variant, count, torch_step(rung, batches, variant))
         for variant in variants
@@ -102,6 +145,7 @@ def contestants(
 
 def require_same_loss(entries: Sequence[Contestant]) -> None:
     """Run one step of each contestant and compare the losses: equal weights, equal data, equal result."""
+    entries = [entry for entry in entries if entry.framework != PRODUCTS]
     losses = [float(entry.step(0)) for entry in entries]
     for entry, loss in zip(entries, losses, strict=True):
         if not math.isclose(loss, losses[0], rel_tol=1e-4):
@@ -137,12 +181,31 @@ def measure(rung: str, batch: int, options: argparse.Namespace, variants: Sequen
     }
     ours = [entry for entry in entries if entry.framework == "minidl"]
     result["gflops"] = round(result["useful_flops_per_step"] / min(e.median for e in ours) / 1e3, 2)
+    alone = min((entry.median for entry in entries if entry.framework == PRODUCTS), default=None)
     for framework, name in (("PyTorch", "torch"), (DEZERO, "dezero")):
         theirs = [entry for entry in entries if entry.framework == framework]
         for kind in ("median", "minimum") if theirs else ():
             ratio = min(getattr(e, kind) for e in theirs) / min(getattr(e, kind) for e in ours)
             result[f"{name}_over_minidl_{kind}"] = round(ratio, 3)
+        if theirs and alone is not None:
+            result[f"{name}_over_products_median"] = round(min(e.median for e in theirs) / alone, 3)
     return result
+
+
+def limits(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for every measurement of which the products alone were timed too."""
+    lines = []
+    for result in results:
+        alone = [entry for entry in result["contestants"] if entry["framework"] == PRODUCTS]
+        if alone:
+            best = min(entry["median_us"] for entry in alone)
+            line = (
+                f"Rung {result['rung']}, batch {result['batch']}: the matrix products alone take {best:.0f}"
+            )
+            if "torch_over_products_median" in result:
+                line += f"; no step with them has a ratio above {result['torch_over_products_median']:.2f}"
+            lines.append(line + ".")
+    return lines
 
 
 def header(dezero: bool) -> str:
@@ -220,6 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for batch in options.batches:
             results.append(measure(rung, batch, options, variants))
             print(row(results[-1], max(peaks.values()), options.dezero), flush=True)
+    print("\n".join(["", *limits(results)]) if limits(results) else "")
     after = {count: machine.sgemm_peak(count) for count in options.threads}
     drift = max(abs(after[count] / peaks[count] - 1) for count in peaks)
     if drift > 0.1:

@@ -54,15 +54,40 @@ def test_a_short_run_of_minidl_alone(tmp_path, capsys):
     assert train_step.main([*words, str(file)]) == 0
     record = json.loads(file.read_text())
     assert [(result["rung"], result["batch"]) for result in record["results"]] == [("0", 10), ("0", 4)]
-    (entry,) = record["results"][0]["contestants"]
+    entry, alone = record["results"][0]["contestants"]
     assert entry["framework"] == "minidl" and entry["threads"] == 1
     assert 0 < entry["minimum_us"] <= entry["median_us"]
+    assert alone["framework"] == "products" and alone["minimum_us"] < entry["minimum_us"]
     assert record["machine"]["packages"]["numpy"] == np.__version__
     assert record["sgemm_gflops"]["1"] > 0
     # 784*100 and 100*10 products: 3 * 2 * 79,400 - 2 * 78,400 = 319,600 for an example.
     assert record["results"][0]["useful_flops_per_step"] == 10 * 319_600
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if line.startswith("   0 ")]) == 2
+    assert len([line for line in lines if "the matrix products alone take" in line]) == 2
+
+
+def test_the_products_of_a_step_and_nothing_else(monkeypatch):
+    """Rung 0: 784 to 100 to 10, three products for each dense layer but the first, which has two."""
+    called = []
+    for name in ("dense_forward", "dense_backward_weight", "dense_backward_input"):
+        plain = getattr(train_step.products, name)
+        monkeypatch.setattr(
+            train_step.products,
+            name,
+            lambda a, b, out, name=name, plain=plain: (
+                called.append((name, a.shape, b.shape)),
+                plain(a, b, out),
+            )[1],
+        )
+    step = train_step.products_step("0", models.random_batches(6, 1))
+    assert np.isfinite(step(0))
+    assert called == [
+        ("dense_forward", (6, 784), (784, 100)), ("dense_backward_weight", (6, 784), (6, 100)),
+        ("dense_forward", (6, 100), (100, 10)), ("dense_backward_weight", (6, 100), (6, 10)),
+        ("dense_backward_input", (6, 10), (100, 10)),
+    ]  # fmt: skip
+    assert train_step.products_step("1", models.random_batches(6, 1)) is None
 
 
 def test_a_run_beside_pytorch_gives_the_ratio(tmp_path, capsys):
