@@ -24,8 +24,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from minidl.errors import ConfigError
 
 WORTH_TWO_THREADS = 6_000_000  # multiplications, some 100 microseconds (measured)
@@ -137,7 +135,7 @@ def both(first: Callable[[], Any], second: Callable[[], Any], work: int) -> None
         second()
 
 
-def in_blocks(work: Callable[[slice], None], count: int, numbers: int, cost: int = 1) -> None:
+def in_blocks(work: Callable[[slice], None], count: int, numbers: int) -> None:
     """Call a chain of elementwise operations for one range of rows after another, so that it stays in the cache.
 
     The rows are shared among the threads of a `threads` block if there are enough numbers.
@@ -150,13 +148,11 @@ def in_blocks(work: Callable[[slice], None], count: int, numbers: int, cost: int
         Rows.
     numbers : int
         In each of them.
-    cost : int
-        How many times as long as a few sums and products the work on a number takes.
     """
-    size = _team.size if _team is not None and count * numbers * cost >= WORTH_SHARING_PASSES else 1
-    if size == 1 and count * numbers <= BLOCK:
+    if count * numbers <= BLOCK:
         work(slice(0, count))
         return
+    size = _team.size if _team is not None and count * numbers >= WORTH_SHARING_PASSES else 1
     step = max(1, BLOCK // max(numbers, 1))
 
     def share(start: int, end: int) -> None:
@@ -165,30 +161,6 @@ def in_blocks(work: Callable[[slice], None], count: int, numbers: int, cost: int
 
     edges = [count * k // size for k in range(size + 1)]
     run([partial(share, start, end) for start, end in itertools.pairwise(edges)])
-
-
-def elementwise(work: Callable[..., Any], *arrays: Any, cost: int = 1) -> None:
-    """Call ``work(*arrays)``, on a CPU for one part of the arrays after another; see `in_blocks`.
-
-    Parameters
-    ----------
-    work : callable
-        Elementwise operations; the last argument receives the result.
-    *arrays : array
-        Of one shape. They are cut where the last one is in memory in the largest pieces.
-    cost : int
-    """
-    last = arrays[-1]
-    if not isinstance(last, np.ndarray) or last.size == 0:
-        work(*arrays)
-        return
-    axis = max(range(last.ndim), key=lambda axis: last.strides[axis] * (last.shape[axis] > 1))
-    before = (slice(None),) * axis
-
-    def of(part: slice) -> None:
-        work(*(array[(*before, part)] for array in arrays))
-
-    in_blocks(of, last.shape[axis], last.size // last.shape[axis], cost)
 
 
 def available_cores() -> int:

@@ -62,11 +62,11 @@ class SpeedrunRecipe:
         Every image is moved by up to so many pixels along each axis, anew in each epoch.
     """
 
-    filters: tuple[int, ...] = (20, 40)
+    filters: tuple[int, ...] = (16, 32)
     units: int = 100
     epochs: int = 2
-    batch_size: int = 100
-    lr: float = 0.1
+    batch_size: int = 128
+    lr: float = 0.15
     momentum: float = 0.9
     shift: int = 1
 

@@ -1,19 +1,15 @@
 """Activation functions, each with its derivative written in terms of its output.
 
-All are elementwise except `Softmax`, and all take any shape. `parallel.elementwise` calls what it is given for
-one part of the arrays after another, on the cores of a ``minidl.threads()`` block.
+All are elementwise except `Softmax`, and all take any shape.
 """
 
 from __future__ import annotations
 
-from minidl import parallel
 from minidl.backend import Array, launcher, namespace
 from minidl.errors import ConfigError, ShapeError
 from minidl.kernels.gpu import activation as gpu
 from minidl.layers.base import Layer, Shape
 from minidl.random import Seeds
-
-EXPONENTIAL = 4  # what tanh or exp costs, for `parallel.elementwise`
 
 
 class Identity(Layer):
@@ -44,30 +40,22 @@ class Sigmoid(Layer):
         if launcher(x):
             return gpu.forward(self, x, train)
         xp = namespace(x)
-
-        def squash(x: Array, y: Array) -> None:
-            xp.multiply(x, 0.5, out=y)
-            xp.tanh(y, out=y)
-            y += 1
-            y *= 0.5
-
-        self._cache = self._output_like(x, train)
-        parallel.elementwise(squash, x, self._cache, cost=EXPONENTIAL)
-        return self._cache
+        y = self._output_like(x, train)
+        xp.multiply(x, 0.5, out=y)
+        xp.tanh(y, out=y)
+        y += 1
+        y *= 0.5
+        self._cache = y
+        return y
 
     def backward(self, dy: Array) -> Array:
         if launcher(dy):
             return gpu.backward(self, dy)
         y = self._saved(dy)
         xp = namespace(y)
-
-        def chain(y: Array, dy: Array, dx: Array) -> None:
-            xp.subtract(1, y, out=dx)
-            dx *= y
-            dx *= dy
-
-        dx = self._scratch_like("dx", y)
-        parallel.elementwise(chain, y, dy, dx)
+        dx = xp.subtract(1, y, out=self._scratch_like("dx", y))
+        dx *= y
+        dx *= dy
         return dx
 
 
@@ -80,9 +68,7 @@ class Tanh(Layer):
         self._check_input(x)
         if launcher(x):
             return gpu.forward(self, x, train)
-        tanh = namespace(x).tanh
-        self._cache = self._output_like(x, train)
-        parallel.elementwise(lambda x, y: tanh(x, out=y), x, self._cache, cost=EXPONENTIAL)
+        self._cache = namespace(x).tanh(x, out=self._output_like(x, train))
         return self._cache
 
     def backward(self, dy: Array) -> Array:
@@ -90,14 +76,9 @@ class Tanh(Layer):
             return gpu.backward(self, dy)
         y = self._saved(dy)
         xp = namespace(y)
-
-        def chain(y: Array, dy: Array, dx: Array) -> None:
-            xp.multiply(y, y, out=dx)
-            xp.subtract(1, dx, out=dx)
-            dx *= dy
-
-        dx = self._scratch_like("dx", y)
-        parallel.elementwise(chain, y, dy, dx)
+        dx = xp.multiply(y, y, out=self._scratch_like("dx", y))
+        xp.subtract(1, dx, out=dx)
+        dx *= dy
         return dx
 
 
@@ -110,18 +91,14 @@ class ReLU(Layer):
         self._check_input(x)
         if launcher(x):
             return gpu.forward(self, x, train)
-        maximum = namespace(x).maximum
-        self._cache = self._output_like(x, train)
-        parallel.elementwise(lambda x, y: maximum(x, 0, out=y), x, self._cache)
+        self._cache = namespace(x).maximum(x, 0, out=self._output_like(x, train))
         return self._cache
 
     def backward(self, dy: Array) -> Array:
         if launcher(dy):
             return gpu.backward(self, dy)
         y = self._saved(dy)
-        multiply, dx = namespace(y).multiply, self._scratch_like("dx", y)
-        parallel.elementwise(lambda y, dy, dx: multiply(dy, y > 0, out=dx), y, dy, dx)
-        return dx
+        return namespace(y).multiply(dy, y > 0, out=self._scratch_like("dx", y))
 
 
 class LeakyReLU(Layer):

@@ -1,11 +1,9 @@
-"""Pooling, batch normalisation and activations a few channels at a time: blocks and threads change nothing."""
-
-import contextlib
+"""Pooling and batch normalisation a few channels at a time: blocks and threads change nothing."""
 
 import numpy as np
 import pytest
 
-from minidl import AvgPool2D, BatchNorm, L2Pool2D, MaxPool2D, ReLU, Sigmoid, Tanh, parallel, threads
+from minidl import AvgPool2D, BatchNorm, L2Pool2D, MaxPool2D, parallel, threads
 from minidl.kernels import cpu, reference
 
 LAYERS = {
@@ -16,9 +14,6 @@ LAYERS = {
     "average same": lambda: AvgPool2D(3, stride=2, padding="same"),
     "L2 mean": lambda: L2Pool2D(2, padding=1, mode="mean"),
     "batch norm": BatchNorm,
-    "ReLU": ReLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
 }
 
 
@@ -133,41 +128,3 @@ def test_blocks_cover_every_row_once():
         seen = []
         parallel.in_blocks(seen.append, 10, parallel.WORTH_SHARING_PASSES)
     assert sorted(row for part in seen for row in range(part.start, part.stop)) == list(range(10))
-
-
-ORDERS = {
-    "C": lambda shape: np.zeros(shape, int),
-    "batch-last": lambda shape: np.zeros((*shape[1:], shape[0]), int).transpose(3, 0, 1, 2),
-    "every second": lambda shape: np.zeros((shape[0], 2 * shape[1], *shape[2:]), int)[:, ::2],
-    "reversed": lambda shape: np.zeros(shape, int)[::-1],
-}
-
-
-@pytest.mark.parametrize("count", [None, 2, 3])
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("shape", [(5, 7, 8, 9), (1, 7, 1, 9), (1, 1, 1, 1), (0, 3, 4, 5)])
-def test_every_number_is_worked_on_once(order, shape, count, monkeypatch):
-    monkeypatch.setattr(parallel, "WORTH_SHARING_PASSES", 1)
-    monkeypatch.setattr(parallel, "BLOCK", 60)
-    source = np.arange(np.prod(shape)).reshape(shape)
-    seen = ORDERS[order](shape)
-    with contextlib.nullcontext() if count is None else threads(count):
-        parallel.elementwise(lambda x, y: np.add(y, x + 1, out=y), source, seen)
-    np.testing.assert_array_equal(seen, source + 1)
-
-
-def test_the_parts_are_runs_of_memory_and_fit_the_block(monkeypatch):
-    monkeypatch.setattr(parallel, "BLOCK", 200)
-    images, parts = ORDERS["batch-last"]((5, 7, 8, 3)), []
-    parallel.elementwise(parts.append, images)
-    assert [part.shape for part in parts] == [(5, 1, 8, 3)] * 7
-    assert all(part.transpose(1, 2, 3, 0).flags.c_contiguous for part in parts)
-
-
-def test_what_costs_more_is_shared_earlier(monkeypatch):
-    monkeypatch.setattr(parallel, "WORTH_SHARING_PASSES", 4 * 6 * 10)
-    images, met = np.zeros((6, 10)), []
-    with threads(2):
-        parallel.elementwise(lambda part: met.append(len(part)), images, cost=3)
-        parallel.elementwise(lambda part: met.append(len(part)), images, cost=4)
-    assert met == [6, 3, 3]
