@@ -41,7 +41,7 @@ def small(digits, monkeypatch):
 
 
 def test_the_loop_is_that_of_the_trainer(small):
-    recipe = replace(TINY, epochs=2, batch_size=30)
+    recipe = replace(TINY, epochs=2, batch_size=30, lr=0.1)
     ours = train_fast(recipe, small.train, seed=3)
     seeds = Seeds(3)
     model = speedrun_model(recipe)
@@ -58,10 +58,10 @@ def test_the_loop_is_that_of_the_trainer(small):
         np.testing.assert_array_equal(a.value, b.value, err_msg=name)
 
 
-def test_the_network_is_the_one_of_rungs_3_and_4():
+def test_with_their_filters_the_network_is_the_one_of_rungs_3_and_4():
     from minidl.experiments.ladder import build_model
 
-    ours, theirs = speedrun_model(SpeedrunRecipe()), build_model("4", "quick")
+    ours, theirs = speedrun_model(SpeedrunRecipe(filters=(20, 40))), build_model("4", "quick")
     for model in (ours, theirs):
         model.build((1, 28, 28), rng=0)
     for (name, a), (other, b) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
@@ -153,7 +153,7 @@ def test_the_command_on_digits_learns_and_says_what_they_are(tmp_path, monkeypat
 
 
 def test_on_a_device_the_steps_are_recorded_and_the_network_is_the_same(small, tmp_path, capsys):
-    recipe = replace(TINY, epochs=2, batch_size=30)
+    recipe = replace(TINY, epochs=2, batch_size=30, lr=0.1)
     on_the_cpu = train_fast(recipe, small.train, seed=1)
     with fake_device() as ledger:
         images = module.resident_images(recipe, small.train, "fake")
