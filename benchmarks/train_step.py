@@ -12,7 +12,6 @@ import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,24 +88,19 @@ def products_step(rung: str, batches: list) -> Callable[[int], Any] | None:
         return None
     rng = np.random.default_rng(0)
     inputs = [x.reshape(len(x), -1) for x, _ in batches]
-    calls: list[Callable[[Any], Any]] = []
-    for number, layer in enumerate(layers):
+    arrays = []
+    for layer in layers:
         weight = layer.parameters["weight"].value
-        hidden, dy = (rng.standard_normal((len(inputs[0]), size), dtype=np.float32) for size in weight.shape)
-        y, dw = np.empty_like(dy), np.empty_like(weight)
-
-        def call(images: Any, weight=weight, hidden=hidden, dy=dy, y=y, dw=dw, above=number > 0) -> None:
-            x = hidden if above else images
-            products.dense_forward(x, weight, out=y)
-            products.dense_backward_weight(x, dy, out=dw)
-            if above:
-                products.dense_backward_input(dy, weight, out=hidden)
-
-        calls.append(call)
+        x, dy = (rng.standard_normal((len(inputs[0]), size), dtype=np.float32) for size in weight.shape)
+        arrays.append((weight, x, dy, np.empty_like(weight), np.empty_like(x), np.empty_like(dy)))
 
     def step(number: int) -> Any:
-        for call in calls:
-            call(inputs[number % len(inputs)])
+        for place, (weight, hidden, dy, dw, dx, y) in enumerate(arrays):
+            x = hidden if place else inputs[number % len(inputs)]
+            products.dense_forward(x, weight, out=y)
+            products.dense_backward_weight(x, dy, out=dw)
+            if place:
+                products.dense_backward_input(dy, weight, out=dx)
         return 0.0
 
     return step

@@ -178,7 +178,8 @@ def test_counting_hits(device, targets):
     shape = (6, 4, 3) if targets == "pixels" else (6, 4)
     outputs = generator.normal(size=shape).astype(np.float32)
     labels = generator.integers(0, 4, shape[:1] + shape[2:])
-    answer = generator.random((6, 4)).astype(np.float32) if targets == "soft" else labels
+    shares = generator.dirichlet(np.ones(4), 6).astype(np.float32)
+    answer = shares if targets == "soft" else labels
     there = from_host(outputs), from_host(answer)
     with LEDGER.watched(float32_only=targets != "pixels") as seen:
         hits = count_correct(*there)
