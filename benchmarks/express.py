@@ -146,7 +146,7 @@ def read_trials(path: Path) -> dict[str, Any]:
         or not all(isinstance(row, dict) and names <= set(row) for row in found["trials"])
     ):
         raise DataError(
-            f"{path}: this file of trials is missing or damaged; python -m benchmarks.express run"
+            f"{path}: this file of trials is missing or damaged; delete it and call python -m benchmarks.express run"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""The first layers of a network, run on several threads, each on its part of the batch."""
+"""Layers in a row, run on several threads, each on its part of the batch."""
 
 from __future__ import annotations
 
