@@ -138,16 +138,16 @@ def read_trials(path: Path) -> dict[str, Any]:
         If there is none, or it is damaged.
     """
     found = read_mapping(path)
-    names = {field.name for field in fields(Candidate)} | {"accuracy", "loss", "seconds"}
-    if (
-        found is None
-        or found.get("format") != FORMAT
-        or not isinstance(found.get("trials"), list)
-        or not all(isinstance(row, dict) and names <= set(row) for row in found["trials"])
-    ):
+    try:
+        if found is None or found["format"] != FORMAT:
+            raise ValueError
+        for row in found["trials"]:
+            _ = _candidate(row).recipe, float(row["accuracy"]), float(row["loss"]), float(row["seconds"])
+            _ = str(row["machine"]["processor"]), str(row["date"])
+    except (KeyError, TypeError, ValueError):
         raise DataError(
             f"{path}: this file of trials is missing or damaged; delete it and call python -m benchmarks.express run"
-        )
+        ) from None
     return found
 
 
@@ -241,7 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         if args.action == "run":
-            run(trials, args.jobs)
+            try:
+                run(trials, args.jobs)
+            except KeyboardInterrupt:
+                print("\nStopped. What is trained is kept; the same command goes on.", file=sys.stderr)
+                return 130
             return 0
         text = page(read_trials(trials))
         if args.action == "write":

@@ -280,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for batch in options.batches:
             results.append(measure(rung, batch, options, variants))
             print(row(results[-1], max(peaks.values()), options.dezero), flush=True)
-    print("\n".join(["", *limits(results)]) if limits(results) else "")
+    print("", *limits(results), sep="\n")
     after = {count: machine.sgemm_peak(count) for count in options.threads}
     drift = max(abs(after[count] / peaks[count] - 1) for count in peaks)
     if drift > 0.1:

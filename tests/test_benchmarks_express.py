@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -68,7 +69,16 @@ def test_a_recipe_that_was_not_tried_is_not_called_tried():
     assert "`express` |" not in section and "`express` takes: epochs" in section
 
 
-@pytest.mark.parametrize("damage", ["{", '{"format": 2}', '{"format": 1, "trials": [{"rung": "3"}]}'])
+WRONG = {**trial(Candidate("3", 8, 0.1), 99.0), "dropout": 3}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["{", '{"format": 2}', '{"format": 1, "trials": [{"rung": "3"}]}', '{"format": 1, "trials": 5}',
+     json.dumps({"format": 1, "trials": [WRONG]}),
+     json.dumps({"format": 1, "trials": [{**WRONG, "dropout": [], "augment": "Sideways(1)"}]}),
+     json.dumps({"format": 1, "trials": [{**WRONG, "dropout": [], "accuracy": None}]})],
+)  # fmt: skip
 def test_a_damaged_file_is_named(tmp_path, damage, capsys):
     path = tmp_path / "docs" / "results" / "trials" / "express.json"
     path.parent.mkdir(parents=True)
@@ -77,6 +87,15 @@ def test_a_damaged_file_is_named(tmp_path, damage, capsys):
         read_trials(path)
     assert express.main(["--root", str(tmp_path), "check"]) == 2
     assert "express.json" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stopped(path, jobs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(express, "run", stopped)
+    assert express.main(["--root", str(tmp_path), "run"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_what_is_trained_is_kept_and_not_trained_again(tmp_path, monkeypatch, capsys):

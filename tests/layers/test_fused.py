@@ -124,3 +124,19 @@ def test_a_network_learns_the_same_weights_on_two_threads(kind, monkeypatch):
     assert len(used) == 5 * runs and len(set(map(id, used))) == runs
     for name, value in one.items():
         np.testing.assert_allclose(two[name], value, rtol=1e-10, atol=1e-12)
+
+
+def test_a_convolution_that_looks_at_the_whole_batch_is_not_cut():
+    class Centred(L.Conv2D):
+        per_example = False
+
+        def forward(self, x, train=False):
+            return super().forward(x - x.mean(axis=0), train)
+
+    def answer(count):
+        model = L.Sequential([Centred(2, 3)])
+        model.build((1, 6, 6), rng=0, dtype=np.float64)
+        with parallel.threads(count):
+            return model.forward(np.random.default_rng(0).standard_normal((128, 1, 6, 6)), train=True)
+
+    np.testing.assert_allclose(answer(2), answer(1), rtol=1e-12, atol=1e-12)
