@@ -56,5 +56,5 @@ def test_the_ladder_s_network_is_that_of_rung_10():
 
 def test_names():
     assert len({recipe.name for recipe in RECIPES}) == len(RECIPES)
-    with pytest.raises(ConfigError, match=r"no recipe 'eight'; choose from ladder, seven"):
+    with pytest.raises(ConfigError, match=r"no recipe 'eight'; choose from ladder, six, seven"):
         find_recipe("eight")
