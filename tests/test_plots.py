@@ -329,3 +329,12 @@ def test_report_is_written_atomically(tmp_path):
         write_report(path, "t", ["not a section"])
     assert "<p>ä</p>" in path.read_text(encoding="utf-8")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_long_title_is_seen_to_its_end():
+    history = {"epoch": [1, 2], "train_loss": [1.0, 0.5], "train_accuracy": [0.5, 0.6]}
+    title = "A training with many options, all of them named one after another in its title, to the very end"
+    figure = training_curves(history, title=title)
+    figure.draw_without_rendering()
+    place = figure._suptitle.get_window_extent()
+    assert place.x1 < figure.bbox.x1 and " ".join(figure._suptitle.get_text().split()) == title

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ConfigError
-from minidl.plots.style import BLUE, LABEL_SIZE, MUTED, VERMILION, new_figure, plain_log_ticks, style_axes
+from minidl.plots.style import (
+    BLUE,
+    LABEL_SIZE,
+    MUTED,
+    VERMILION,
+    head_figure,
+    new_figure,
+    plain_log_ticks,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +77,7 @@ def training_curves(
             axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", label="best validation")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=LABEL_SIZE - 1, frameon=False)
-    if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     return figure
 
 

@@ -14,8 +14,8 @@ from minidl.plots.style import (
     LABEL_SIZE,
     MUTED,
     TICK_SIZE,
-    TITLE_SIZE,
     VERMILION,
+    head_figure,
     new_figure,
     plain_log_ticks,
     style_axes,
@@ -69,7 +69,7 @@ def ensemble_plot(
             f"{counts.shape}"
         )
     figure = new_figure(7.2, 6.9)
-    figure.suptitle(title, fontsize=TITLE_SIZE, color=INK, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.25))
     _draw_curve(figure.add_subplot(grid[0, 0]), *curve)
     _draw_counts(figure.add_subplot(grid[0, 1]), counts, np.asarray(independent_counts, np.float64))

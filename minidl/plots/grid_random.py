@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ConfigError
-from minidl.plots.style import BLUE, GRID, INK, LABEL_SIZE, TICK_SIZE, VERMILION, new_figure, style_axes
+from minidl.plots.style import (
+    BLUE,
+    GRID,
+    INK,
+    LABEL_SIZE,
+    TICK_SIZE,
+    VERMILION,
+    head_figure,
+    new_figure,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +88,5 @@ def grid_against_random(
     bar = figure.colorbar(drawn, ax=panels[1, :], pad=0.02)
     bar.set_label(label, fontsize=LABEL_SIZE)
     bar.ax.tick_params(labelsize=TICK_SIZE)
-    if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     return figure

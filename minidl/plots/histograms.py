@@ -16,6 +16,7 @@ from minidl.plots.style import (
     SEQUENTIAL,
     TICK_SIZE,
     bare_axes,
+    head_figure,
     new_figure,
     style_axes,
 )
@@ -95,8 +96,7 @@ def histogram_heatmaps(
         axes.set_xticks(ticks, [f"{steps[tick]:,}" for tick in ticks])
         if index + columns >= len(panels):
             axes.set_xlabel("step", fontsize=LABEL_SIZE, color=INK)
-    if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     return figure
 
 

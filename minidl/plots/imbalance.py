@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minidl.errors import ShapeError
-from minidl.plots.style import BLUE, INK, LABEL_SIZE, MUTED, TICK_SIZE, VERMILION, new_figure, style_axes
+from minidl.plots.style import (
+    BLUE,
+    INK,
+    LABEL_SIZE,
+    MUTED,
+    TICK_SIZE,
+    VERMILION,
+    head_figure,
+    new_figure,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +89,7 @@ def imbalance_plot(
     axes.tick_params(axis="y", length=0, labelsize=TICK_SIZE + 0.5)
     axes.spines["left"].set_visible(False)
     _print_counts(columns, counts)
-    figure.suptitle(title, fontsize=11, color=INK, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     figure.legend(loc="outside lower center", ncols=4, fontsize=LABEL_SIZE - 1, frameon=False)
     return figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minidl.errors import ShapeError
-from minidl.plots.style import INK, LABEL_SIZE, MUTED, new_figure, style_axes
+from minidl.plots.style import INK, LABEL_SIZE, MUTED, head_figure, new_figure, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,8 +100,7 @@ def roc_plot(
         columnspacing=1.2,
         handlelength=2.2,
     )
-    if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     return figure
 
 

@@ -17,6 +17,7 @@ from minidl.plots.style import (
     MUTED,
     TICK_SIZE,
     VERMILION,
+    head_figure,
     new_figure,
     style_axes,
 )
@@ -86,7 +87,7 @@ def search_slices(axes: Sequence[Axis], outcome: Any, *, label: str, title: str 
         panel.set_axis_off()
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=3, fontsize=LABEL_SIZE - 1, frameon=False)
-    _head(figure, title)
+    head_figure(figure, title)
     return figure
 
 
@@ -240,8 +241,3 @@ def _ends(axis: Axis) -> list[tuple[float, str]]:
 
 def _short(text: str) -> str:
     return text if len(text) <= 16 else text[:14] + "…"
-
-
-def _head(figure: Figure, title: str) -> None:
-    if title:
-        figure.suptitle(title, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")

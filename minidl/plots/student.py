@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl.errors import ConfigError
-from minidl.plots.style import BLUE, LABEL_SIZE, VERMILION, new_figure, style_axes
+from minidl.plots.style import BLUE, LABEL_SIZE, VERMILION, head_figure, new_figure, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE_WIDTH = 70  # characters that fit above the two panels
 SMOOTHED = 0.95  # memory of the running mean over the batches' losses
 
 
@@ -64,9 +62,7 @@ def side_by_side(
     right.set_xlim(0.8, max(len(curve[1]) for curve in (yours, ours)) + 0.2)
     for axes in (left, right):
         axes.legend(fontsize=LABEL_SIZE - 1, frameon=False)
-    if title:
-        lines = textwrap.fill(title, TITLE_WIDTH)
-        figure.suptitle(lines, fontsize=LABEL_SIZE + 1, fontweight="bold", x=0.01, ha="left")
+    head_figure(figure, title)
     return figure
 
 

@@ -8,6 +8,7 @@ white print works too.
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ BLUE, VERMILION = "#0072B2", "#D55E00"
 INK, MUTED, GRID, PAPER = "#222222", "#6b6b6b", "#dddddd", "#ffffff"
 DIVERGING, SEQUENTIAL = "RdBu_r", "YlOrBr"
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 11, 9.5, 8.5
+LETTERS_PER_INCH = 10  # of a heading's bold type, many of them wide
 PIXELS_PER_INCH = 192  # twice the 96 of a CSS inch: sharp on dense screens and in print
 
 
@@ -27,6 +29,13 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=PIXELS_PER_INCH, layout="constrained", facecolor=PAPER)
+
+
+def head_figure(figure: Figure, title: str) -> None:
+    """Write a heading over all panels of a figure, in several lines if it is long, or none if it is empty."""
+    if title:
+        lines = textwrap.fill(title, int(figure.get_figwidth() * LETTERS_PER_INCH), break_on_hyphens=False)
+        figure.suptitle(lines, fontsize=TITLE_SIZE, color=INK, fontweight="bold", x=0.01, ha="left")
 
 
 def style_axes(
