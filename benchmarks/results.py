@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.results collect RUN --as NAME`` takes what a finished ``minidl progression`` or ``minidl beyond
 final`` has left and writes ``docs/results/NAME.json`` (what was measured, on what, how, when) and ``NAME.runs.json``
-(``run.json`` of every network). ``write`` makes docs/results/README.md and the ladder's table in README.md from these
-files; ``check`` says whether they agree, and a test does the same. No number is typed by hand.
+(``run.json`` of every network). ``write`` makes docs/results/README.md, its pictures and the ladder's table in
+README.md from these files; ``check`` says whether they agree, and a test does the same. No number is typed by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results_figures import Picture, pictures
 from benchmarks.results_tables import ladder_section, results_page
 from minidl.errors import ConfigError, DataError, MinidlError
 from minidl.experiments.records import read_mapping, read_progression
@@ -140,11 +141,32 @@ def rendered(root: Path) -> dict[Path, str]:
 
 def disagreements(root: Path) -> list[str]:
     """Return a sentence for every file that is not what the results make of it."""
+    wrong = [path for path, text in rendered(root).items() if _text(path) != text]
+    wrong += [path for path, picture in _pictures(root).items() if picture.digest not in _text(path)]
     return [
         f"{path.relative_to(root)} is not what the files of docs/results make of it: python -m benchmarks.results write"
-        for path, text in rendered(root).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
+        for path in wrong
     ]
+
+
+def write(root: Path) -> None:
+    """Write the tables, and draw the pictures whose numbers have changed."""
+    texts = rendered(root)
+    for path, picture in _pictures(root).items():
+        if picture.digest not in _text(path):
+            texts[path] = picture.svg()
+    for path, text in texts.items():
+        with atomic_write(path) as stream:
+            stream.write(text)
+
+
+def _pictures(root: Path) -> dict[Path, Picture]:
+    folder = root / "docs" / "results"
+    return {folder / name: picture for name, picture in pictures(read_results(folder)).items()}
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,9 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in collect(args.run, args.name, args.root / "docs" / "results", args.note):
                 print(f"written to {path}")
         elif args.action == "write":
-            for path, text in rendered(args.root).items():
-                with atomic_write(path) as stream:
-                    stream.write(text)
+            write(args.root)
         else:
             wrong = disagreements(args.root)
             print("\n".join(wrong) or "README.md and docs/results agree")

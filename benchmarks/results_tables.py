@@ -21,17 +21,27 @@ def ladder_section(results: Sequence[Results]) -> str:
     A column is a preset of which any rung was run, unchanged, on MNIST's test images. Of several measurements of a
     rung the one with the most networks counts, of equals the latest. What was not run is called that.
     """
-    chosen = {(preset, rung.id): _chosen(results, preset, rung.id) for preset in PRESETS for rung in LADDER}
-    shown = [name for name in PRESETS if any(chosen[name, rung.id] for rung in LADDER)]
-    head = ["Rung", "Network", "Activation", "Training images", "Book", *(f"`{preset}`" for preset in shown)]
-    lines = [_line(head), "|---:|---|---|---:|---:|" + "---:|" * len(shown)]
-    for rung in LADDER:
-        cells = [_accuracy(found and found[1]) for found in (chosen[preset, rung.id] for preset in shown)]
+    columns = chosen_rungs(results)
+    head = [
+        "Rung",
+        "Network",
+        "Activation",
+        "Training images",
+        "Book",
+        *(f"`{preset}`" for preset in columns),
+    ]
+    lines = [_line(head), "|---:|---|---|---:|---:|" + "---:|" * len(columns)]
+    for index, rung in enumerate(LADDER):
+        cells = [_accuracy(found and found[1]) for found in (column[index] for column in columns.values())]
         lines.append(_line([rung.id, *_what(rung), f"{rung.published:.2f}", *cells]))
+    if columns:
+        lines += ["", "![The error of every rung](docs/results/ladder.svg)"]
     lines.append("")
-    for preset in shown:
+    for column in columns.values():
         for each in results:
-            rungs = [rung.id for rung in LADDER if (found := chosen[preset, rung.id]) and found[0] is each]
+            rungs = [
+                rung.id for rung, found in zip(LADDER, column, strict=True) if found and found[0] is each
+            ]
             if rungs:
                 lines.append(f"- {_measured(each, rungs)}")
     return "\n".join(lines)
@@ -48,11 +58,19 @@ def results_page(results: Sequence[Results]) -> str:
         "`NAME.runs.json` has `run.json` of every network, a line each. What was not run is called that and never",
         "filled in.",
     ]
+    if chosen_rungs(results):
+        lines += ["", "![The error of every rung](ladder.svg)"]
     for each in results:
         lines += ["", *(_progression(each) if each["kind"] == "progression" else _beyond(each))]
     if not results:
         lines += ["", "Nothing has been collected yet."]
     return "\n".join(lines) + "\n"
+
+
+def chosen_rungs(results: Sequence[Results]) -> dict[str, list[tuple[Results, dict[str, Any]] | None]]:
+    """Return, for each preset that was run, the measurement that counts for every rung, and its row there."""
+    found = {preset: [_chosen(results, preset, rung.id) for rung in LADDER] for preset in PRESETS}
+    return {preset: column for preset, column in found.items() if any(column)}
 
 
 def _chosen(results: Sequence[Results], preset: str, rung: str) -> tuple[Results, dict[str, Any]] | None:
@@ -212,7 +230,8 @@ def _beyond(each: Results) -> list[str]:
             ends = "{:.2f}-{:.2f}".format(*found["wilson"])
             lines.append(_line([*cells, sd, f"{found['lowest']:.2f}", f"{found['highest']:.2f}", ends]))
     openings = "; ".join(f"{entry['time']} ({entry['reason']})" for entry in each["vault"])
-    return [*lines, "", f"Openings of the test set: {openings}."]
+    picture = f"![The accuracy of every network and every vote]({each['name']}.svg)"
+    return [*lines, "", f"Openings of the test set: {openings}.", "", picture]
 
 
 def _head(each: Results, what: str) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import results
+from benchmarks.results_figures import pictures, votes_picture
 from benchmarks.results_tables import ladder_section, results_page
 from minidl.files import read_json, write_json
 from tests.experiments.fake_progression import write_fake_progression
@@ -102,7 +103,9 @@ def test_an_edited_number_is_noticed(root):
     run(root, "write")
     path = root / "docs/results/a-test.json"
     path.write_text(path.read_text().replace('"mean": 9', '"mean": 8', 1))
-    assert len(results.disagreements(root)) == 2
+    assert [line.split()[0] for line in results.disagreements(root)] == [
+        "README.md", "docs/results/README.md", "docs/results/ladder.svg",
+    ]  # fmt: skip
     readme = root / "README.md"
     run(root, "write")
     readme.write_text(readme.read_text().replace("| 97.80 |", "| 97.81 |"))
@@ -121,6 +124,51 @@ def progression(name, preset="quick", rungs=None, **more):
         "seconds": 10.0, "seeds": [0], "device": "cpu", "notes": [], "machine": {"cores": 2, "processor": "P"},
         "versions": {"python": "3", "numpy": "2", "minidl": "0"}, **more,
     }  # fmt: skip
+
+
+def test_a_picture_is_drawn_anew_only_if_its_numbers_change(root):
+    run(root, "collect", str(root / "run"), "--as", "a-test")
+    picture = root / "docs/results/ladder.svg"
+    run(root, "write")
+    first = picture.read_bytes()
+    assert first.count(b"drawn from ") == 1 and b"<dc:date>" not in first
+    picture.write_bytes(first + b"<!-- by hand -->")
+    assert run(root, "check") == 0 and run(root, "write") == 0  # the numbers are the same
+    assert picture.read_bytes().endswith(b"<!-- by hand -->")
+    picture.unlink()
+    assert run(root, "check") == 1 and run(root, "write") == 0
+    assert picture.read_bytes() == first
+
+
+def test_what_the_ladder_s_picture_shows():
+    known = [
+        progression("a", rungs={"0": (97.5, 3), "2": (99.0, 1)}),
+        progression("b", preset="lecture", rungs={"3": (99.3, 1)}),
+    ]
+    picture = pictures(known)["ladder.svg"]
+    assert picture.facts["presets"]["quick"][:4] == [[97.5, 0.1], None, [99.0, None], None]
+    assert picture.digest != pictures(known[:1])["ladder.svg"].digest
+    axes = picture.draw(picture.facts).axes[0]
+    book, (quick, lecture) = axes.collections[0], axes.containers
+    assert book.get_offsets()[11].tolist() == pytest.approx([0.33, 11.0])
+    assert quick[0].get_xdata() == pytest.approx([2.5, 1.0]) and lecture[0].get_xdata() == pytest.approx([0.7])
+    bar = quick[2][0].get_segments()[0]
+    assert bar[:, 0].tolist() == pytest.approx([2.4, 2.6])
+    low, high = axes.get_xlim()
+    assert low < 0.33 and high > 2.6
+    assert not pictures([])
+
+
+def test_what_the_votes_picture_shows():
+    facts = {"recipe": "six", "labels": "original", "mnist": True,
+             "rows": [["single", [99.6, 99.7, 99.6]], ["votes of 3", [99.7]]]}  # fmt: skip
+    axes = votes_picture(facts).axes[0]
+    points = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "o"]
+    assert [x for x, _ in points] == [99.6, 99.6, 99.7, 99.7]
+    assert points[0][1] == 0 and points[1][1] < 0 and points[3][1] == 1  # equal ones one above the other
+    assert [text.get_text() for text in axes.texts] == ["99.633", "99.700", "the lecture's vote, 99.67"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["single (3)", "votes of 3 (1)"]
+    assert votes_picture({**facts, "mnist": False}).axes[0].texts[-1].get_text() == "99.700"
 
 
 def test_which_measurement_counts():
@@ -154,8 +202,9 @@ def test_the_book_s_number_within_two_standard_deviations():
 
 
 def test_a_recipe_past_the_lecture(tmp_path):
-    single = {"n": 2, "mean": 99.6, "sd": 0.05, "lowest": 99.55, "highest": 99.65, "wilson": [99.4, 99.7]}
-    vote = {**single, "members": 2, "n": 1, "sd": None, "mean": 99.7}
+    single = {"n": 2, "mean": 99.6, "sd": 0.05, "lowest": 99.55, "highest": 99.65, "wilson": [99.4, 99.7],
+              "values": [99.55, 99.65]}  # fmt: skip
+    vote = {**single, "members": 2, "n": 1, "sd": None, "mean": 99.7, "values": [99.7]}
     final = {
         "recipe": "seven", "command": "minidl beyond final seven", "trained": "2026-01-01T00:00", "data": "MNIST",
         "config": {"data": {"dir": "/home/x"}, "training": {"epochs": 30}}, "is_mnist": True, "division": "writers",
@@ -173,6 +222,9 @@ def test_a_recipe_past_the_lecture(tmp_path):
     assert "| original | 10,000 | votes of 2 | 1 | 99.700 | - |" in page and "30 epochs" in page
     assert "Openings of the test set: T (R)." in page
     assert list(read_json(tmp_path / "beyond-seven.runs.json")) == ["run/seed-0", "run/seed-1"]
+    picture = pictures([kept])["beyond-seven.svg"]
+    assert picture.facts["rows"] == [["single", [99.55, 99.65]], ["votes of 2", [99.7]]]
+    assert "(beyond-seven.svg)" in page and "ladder.svg" not in page
 
 
 def test_mistakes(root, capsys):
