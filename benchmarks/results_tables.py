@@ -44,7 +44,29 @@ def ladder_section(results: Sequence[Results]) -> str:
             ]
             if rungs:
                 lines.append(f"- {_measured(each, rungs)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_past_the_lecture(results)])
+
+
+def _past_the_lecture(results: Sequence[Results]) -> list[str]:
+    """Return the README's table of the recipes whose test set was opened, on MNIST and the labels as published."""
+    found = [each for each in results if each["kind"] == "beyond" and each["is_mnist"]]
+    if not found:
+        return []
+    lines = [
+        "",
+        "Past the lecture, with [recipes chosen on other writers' digits](docs/beyond.md) and votes of so many networks:",
+        "",
+        _line(["Recipe", "Networks", "One network", "Votes"]),
+        "|---|---:|---:|---|",
+    ]
+    for each in found:
+        labels = each["labels"][0]
+        votes = ", ".join(
+            f"of {vote['members']}: {_accuracy(vote)} ({vote['n']})" for vote in labels["ensembles"]
+        )
+        recipe = f"[`{each['recipe']}`](docs/results/README.md#{each['name']})"
+        lines.append(_line([recipe, str(each["networks"]), _accuracy(labels["single"]), votes or NOT_RUN]))
+    return lines
 
 
 def results_page(results: Sequence[Results]) -> str:

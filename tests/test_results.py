@@ -225,6 +225,9 @@ def test_a_recipe_past_the_lecture(tmp_path):
     picture = pictures([kept])["beyond-seven.svg"]
     assert picture.facts["rows"] == [["single", [99.55, 99.65]], ["votes of 2", [99.7]]]
     assert "(beyond-seven.svg)" in page and "ladder.svg" not in page
+    row = "| [`seven`](docs/results/README.md#beyond-seven) | 2 | 99.60 ± 0.05 | of 2: 99.70 (1) |"
+    assert ladder_section([kept]).splitlines()[-1] == row
+    assert "seven" not in ladder_section([{**kept, "is_mnist": False}])
 
 
 def test_mistakes(root, capsys):
