@@ -54,7 +54,7 @@ def _past_the_lecture(results: Sequence[Results]) -> list[str]:
         return []
     lines = [
         "",
-        "Past the lecture, with [recipes chosen on other writers' digits](docs/beyond.md) and votes of so many networks:",
+        "Past the lecture: [recipes chosen on other writers' digits](docs/beyond.md), and votes of so many networks:",
         "",
         _line(["Recipe", "Networks", "One network", "Votes"]),
         "|---|---:|---:|---|",
