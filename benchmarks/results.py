@@ -83,7 +83,7 @@ def collect(run: Path, name: str, folder: Path, notes: Sequence[str] = ()) -> li
 def _found(run: Path) -> tuple[dict[str, Any], list[Path]]:
     """Return what is kept of a run, and where run.json of its networks is."""
     if (run / "final.json").is_file():
-        found = _beyond(read_json(run / "final.json"))
+        found = _beyond(read_json(run / "final.json"), _required(run / "validation.json"))
         networks = sorted(run.glob("seed-*/run.json"), key=lambda path: int(path.parent.name[5:]))
     else:
         results = read_progression(run)
@@ -223,12 +223,13 @@ def _progression(results: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any
     }
 
 
-def _beyond(final: dict[str, Any]) -> dict[str, Any]:
+def _beyond(final: dict[str, Any], validation: dict[str, Any]) -> dict[str, Any]:
     keys = ("recipe", "data", "is_mnist", "division", "networks", "labels", "vault")
     return {
         "kind": "beyond",
         **_how({**final, "started": final["trained"], "seconds": None}),
         **{key: final[key] for key in keys},
+        "validation": {key: validation[key] for key in ("images", "single", "ensembles")},
         "config": _without_folders(final["config"]),
     }
 
@@ -252,7 +253,7 @@ def _required(path: Path) -> dict[str, Any]:
     found = read_mapping(path)
     if found is None:
         raise DataError(
-            f"{path}: there is no readable run.json; results without it are not traced to their settings"
+            f"{path}: this file is missing or damaged; results without it are not traced to their settings"
         )
     return found
 

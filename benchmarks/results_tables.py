@@ -235,7 +235,9 @@ def _beyond(each: Results) -> list[str]:
         "Wilson 95 %, one test set",
     ]
     lines += [_line(head), "|---|---:|---|" + "---:|" * 6]
-    for version in each["labels"]:
+    validation = each["validation"]
+    chosen_on = {**validation, "labels": "validation", "examples": validation["images"]}
+    for version in (chosen_on, *each["labels"]):
         rows = [
             ("single", version["single"]),
             *((f"votes of {v['members']}", v) for v in version["ensembles"]),
@@ -249,7 +251,7 @@ def _beyond(each: Results) -> list[str]:
                 f"{found['mean']:.3f}",
             ]
             sd = "-" if found["sd"] is None else f"{found['sd']:.3f}"
-            ends = "{:.2f}-{:.2f}".format(*found["wilson"])
+            ends = "{:.2f}-{:.2f}".format(*found["wilson"]) if "wilson" in found else "-"
             lines.append(_line([*cells, sd, f"{found['lowest']:.2f}", f"{found['highest']:.2f}", ends]))
     openings = "; ".join(f"{entry['time']} ({entry['reason']})" for entry in each["vault"])
     picture = f"![The accuracy of every network and every vote]({each['name']}.svg)"

@@ -213,6 +213,10 @@ def test_a_recipe_past_the_lecture(tmp_path):
         "versions": {"python": "3", "numpy": "2", "minidl": "0"},
     }  # fmt: skip
     write_json(tmp_path / "run" / "final.json", final)
+    chosen_on = {"n": 2, "mean": 99.4, "sd": 0.1, "lowest": 99.3, "highest": 99.5, "values": [99.3, 99.5]}
+    write_json(
+        tmp_path / "run" / "validation.json", {"images": 10_008, "single": chosen_on, "ensembles": [], "x": 1}
+    )
     for seed in range(2):
         write_json(tmp_path / "run" / f"seed-{seed}" / "run.json", {"seed": seed})
     results.collect(tmp_path / "run", "beyond-seven", tmp_path)
@@ -220,6 +224,7 @@ def test_a_recipe_past_the_lecture(tmp_path):
     assert kept["config"]["data"] == {} and kept["machine"]["system"] == "Linux"
     page = results_page([kept])
     assert "| original | 10,000 | votes of 2 | 1 | 99.700 | - |" in page and "30 epochs" in page
+    assert "| validation | 10,008 | single | 2 | 99.400 | 0.100 | 99.30 | 99.50 | - |" in page
     assert "Openings of the test set: T (R)." in page
     assert list(read_json(tmp_path / "beyond-seven.runs.json")) == ["run/seed-0", "run/seed-1"]
     picture = pictures([kept])["beyond-seven.svg"]
