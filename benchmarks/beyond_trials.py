@@ -13,16 +13,15 @@ import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from benchmarks.express import trial_facts
 from minidl.errors import DataError, MinidlError
 from minidl.experiments.beyond.recipes import ELASTIC, BeyondRecipe, find_recipe
-from minidl.experiments.beyond.training import load_divided, read_recipe, train_recipe
+from minidl.experiments.beyond.training import load_divided, read_recipe, read_validation, train_recipe
 from minidl.experiments.records import read_mapping
 from minidl.files import atomic_write, write_json
-from minidl.machine import machine_facts
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1
@@ -46,20 +45,22 @@ def _candidate(name: str, *layers: tuple[str, ...]) -> BeyondRecipe:
 
 def _candidates() -> tuple[BeyondRecipe, ...]:
     pool = "MaxPool2D(2)"
-    six = replace(find_recipe("six"), name="E7l2", why="a trial")
-    slower = replace(six, name="E7", optimizer=LADDER.optimizer, schedule=LADDER.schedule, regularizers=())
+    six = replace(find_recipe("six"), why="a trial")
+    slower = replace(
+        six, name="six-slower", optimizer=LADDER.optimizer, schedule=LADDER.schedule, regularizers=()
+    )
     normal = ("BatchNorm()", "MaxPool2D(2)", "ReLU()")
     return (
         replace(LADDER, augment=(ELASTIC,), why="a trial"),
-        _candidate("C", (_convolution(20, 5)[0], *normal), (_convolution(64, 5)[0], *normal), _convolution(128, 3)),
-        _candidate("E1b", _convolution(24, 5, pool), _convolution(48, 3), _convolution(64, 3, pool),
+        _candidate("three", (_convolution(20, 5)[0], *normal), (_convolution(64, 5)[0], *normal), _convolution(128, 3)),
+        _candidate("four", _convolution(24, 5, pool), _convolution(48, 3), _convolution(64, 3, pool),
                    _convolution(128, 3)),
-        _candidate("E3", (_convolution(24, 5)[0], *normal), _convolution(48, 5), _convolution(96, 3),
+        _candidate("four-wide", (_convolution(24, 5)[0], *normal), _convolution(48, 5), _convolution(96, 3),
                    (_convolution(128, 3)[0], *normal)),
-        _candidate("E2", (_convolution(24, 5)[0], *normal), _convolution(48, 3), _convolution(64, 3),
+        _candidate("five", (_convolution(24, 5)[0], *normal), _convolution(48, 3), _convolution(64, 3),
                    _convolution(64, 3), (_convolution(96, 3)[0], *normal)),
         slower,
-        replace(six, name="E7lr", regularizers=()),
+        replace(six, name="six-no-decay", regularizers=()),
         six,
     )  # fmt: skip
 
@@ -85,11 +86,9 @@ def run(path: Path, folder: Path) -> None:
 def row_of(folder: Path) -> dict[str, Any]:
     """Return the row of a trained candidate: settings, the last epoch's validation accuracy in per cent and loss."""
     recipe, network = read_recipe(folder), folder / "seed-0"
-    trained = read_mapping(network / "validation.json") or {}
+    trained = read_validation(network)
     with (network / "history.csv").open(newline="", encoding="utf-8") as stream:
         last = list(csv.DictReader(stream))[-1]
-    facts = machine_facts()
-    facts["machine"]["system"] = facts["machine"]["system"].partition("-")[0]
     settings = recipe["config"]["training"]
     return {
         "name": recipe["name"],
@@ -102,8 +101,7 @@ def row_of(folder: Path) -> dict[str, Any]:
         "loss": float(last["val_loss"]),
         "seconds": trained["seconds"],
         "parameters": trained["parameters"],
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        **facts,
+        **trial_facts(),
     }
 
 

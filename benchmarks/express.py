@@ -122,11 +122,16 @@ def run(path: Path, jobs: int) -> None:
     data = load("mnist")
     with Workers(jobs, shared=(data.train, data.validation)) as workers:
         for index, row in workers.run(train, waiting):
-            facts = machine_facts()
-            facts["machine"]["system"] = facts["machine"]["system"].partition("-")[0]
-            found["trials"].append({**row, "date": datetime.now(timezone.utc).date().isoformat(), **facts})
+            found["trials"].append({**row, **trial_facts()})
             write_json(path, found)
             print(f"rung {row['rung']}: {row['accuracy']:.2f} % {waiting[index]}", flush=True)
+
+
+def trial_facts() -> dict[str, Any]:
+    """Return date, machine (its system in a word) and versions, as a row of trials has them."""
+    facts = machine_facts()
+    facts["machine"]["system"] = facts["machine"]["system"].partition("-")[0]
+    return {"date": datetime.now(timezone.utc).date().isoformat(), **facts}
 
 
 def read_trials(path: Path) -> dict[str, Any]:
